@@ -1,0 +1,131 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Every warning of the C parts is an error.
+let strictC: [CSetting] = [
+    .define("_GNU_SOURCE"),
+    .unsafeFlags(["-std=c17", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unused-command-line-argument"]),
+]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let nio: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+]
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+
+let package = Package(
+    name: "sidekick",
+    products: [
+        .executable(name: "sidekick", targets: ["sidekick"]),
+        .executable(name: "sidekick-init", targets: ["ContainerInit"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // decides: standard library only
+        .target(name: "SidekickModel", swiftSettings: strict),
+        .target(name: "Orchestration", dependencies: ["SidekickModel"], swiftSettings: strict),
+        .target(name: "HTTPFraming", swiftSettings: strict),
+        // contracts
+        .target(
+            name: "AgentProtocol",
+            dependencies: ["SidekickModel", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            exclude: ["Protos"], swiftSettings: strict),
+        .target(
+            name: "ControlAPI",
+            dependencies: [
+                "SidekickModel", .product(name: "Yams", package: "Yams"),
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+            ] + nio, swiftSettings: strict),
+        // acts
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .target(name: "LinuxShims", cSettings: strictC),
+        .executableTarget(
+            name: "ContainerInit", cSettings: strictC,
+            linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
+        .target(
+            name: "ImageStore", dependencies: ["LinuxShims", "CArchive", crypto], swiftSettings: strict),
+        .target(
+            name: "ContainerCore", dependencies: ["LinuxShims", "CSeccomp"], swiftSettings: strict),
+        .target(
+            name: "ControllerStore",
+            dependencies: ["SidekickModel", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
+        .target(
+            name: "Controller",
+            dependencies: [
+                "SidekickModel", "Orchestration", "ControllerStore", "AgentProtocol", "ControlAPI", "ImageStore", log,
+                .product(name: "Hummingbird", package: "hummingbird"),
+            ] + nio, swiftSettings: strict),
+        .target(
+            name: "Agent",
+            dependencies: [
+                "SidekickModel", "Orchestration", "AgentProtocol", "ContainerCore", "ImageStore", "LinuxShims", log,
+            ] + nio, swiftSettings: strict),
+        .target(
+            name: "Gateway",
+            dependencies: ["SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "LinuxShims", log],
+            swiftSettings: strict),
+        .target(
+            name: "LoadGenerator",
+            dependencies: [
+                "HTTPFraming", "LinuxShims", .product(name: "Histogram", package: "hdrhistogram-swift"),
+            ], swiftSettings: strict),
+        .executableTarget(
+            name: "sidekick",
+            dependencies: [
+                "SidekickModel", "Orchestration", "ControlAPI", "Controller", "Agent", "Gateway", "ContainerCore",
+                "ImageStore", "LoadGenerator", "LinuxShims", argumentParser, log,
+            ], swiftSettings: strict),
+        // proves
+        .testTarget(name: "SidekickModelTests", dependencies: ["SidekickModel"], swiftSettings: strict),
+        .testTarget(name: "OrchestrationTests", dependencies: ["Orchestration", "SidekickModel"], swiftSettings: strict),
+        .testTarget(
+            name: "HTTPFramingTests",
+            dependencies: [
+                "HTTPFraming", .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOCore", package: "swift-nio"),
+            ], exclude: ["Corpus"], swiftSettings: strict),
+        .testTarget(name: "AgentProtocolTests", dependencies: ["AgentProtocol", "SidekickModel"], swiftSettings: strict),
+        .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "SidekickModel"], swiftSettings: strict),
+        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", crypto], swiftSettings: strict),
+        .testTarget(
+            name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
+        .testTarget(
+            name: "ControllerTests",
+            dependencies: ["Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "AgentTests", dependencies: ["Agent", "Orchestration", "SidekickModel", "AgentProtocol"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "GatewayTests", dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "LinuxShims"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator"], swiftSettings: strict),
+        .testTarget(
+            name: "FleetTests", dependencies: ["ControlAPI", "SidekickModel", "LoadGenerator"], swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6]
+)

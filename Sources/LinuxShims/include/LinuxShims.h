@@ -1,0 +1,2 @@
+#pragma once
+int sk_placeholder(void);

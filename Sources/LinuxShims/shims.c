@@ -1,0 +1,2 @@
+#include "LinuxShims.h"
+int sk_placeholder(void) { return 0; }

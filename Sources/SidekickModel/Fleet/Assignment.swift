@@ -1,0 +1,78 @@
+/// Identifies one replica in the fleet, for ever: a number the controller's store hands out and never uses twice.
+package struct ReplicaID: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+    package var number: Int64
+
+    package init(_ number: Int64) { self.number = number }
+    package static func < (a: ReplicaID, b: ReplicaID) -> Bool { a.number < b.number }
+    package var description: String { "r\(number)" }
+
+    package init(from decoder: any Decoder) throws { number = try decoder.singleValueContainer().decode(Int64.self) }
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
+}
+
+/// Where the controller wants a replica: on a rung, or gone.
+package enum DesiredState: Hashable, Sendable, Codable {
+    case rung(Rung)
+    /// Drained, stopped and removed.
+    case removed
+}
+
+/// The controller's order to a host about one replica.
+package struct Assignment: Hashable, Sendable, Codable {
+    package var replica: ReplicaID
+    package var service: String
+    package var revision: Int
+    /// Rises with every change of this replica's order; an agent ignores one not above what it has.
+    package var generation: Int64
+    package var desired: DesiredState
+    /// The revision's full spec: what to run and how to probe and stop it.
+    package var spec: ServiceSpec
+    /// Digest (`sha256:…`) of the image manifest that `spec.image` meant when the revision was made.
+    package var imageDigest: String
+
+    package init(
+        replica: ReplicaID, service: String, revision: Int, generation: Int64, desired: DesiredState, spec: ServiceSpec,
+        imageDigest: String
+    ) {
+        self.replica = replica
+        self.service = service
+        self.revision = revision
+        self.generation = generation
+        self.desired = desired
+        self.spec = spec
+        self.imageDigest = imageDigest
+    }
+}
+
+/// What every host's gateway must know of a service even when it has no replica: how to route to it and how to hold.
+package struct ServiceRoute: Hashable, Sendable, Codable {
+    package var service: String
+    /// Rises with every change of the service's routing; an older one is ignored.
+    package var generation: Int64
+    package var ingress: [IngressRule]
+    /// Requests one replica gets at once; nil means no limit is declared.
+    package var concurrency: Int?
+    package var holdDeadline: Milliseconds
+    package var holdLimit: Int
+    /// The most replicas that may be online; a host's own wakes respect it.
+    package var maxOnline: Int
+    /// The revision that wakes prefer (the newest one known to be good).
+    package var revision: Int
+
+    package init(
+        service: String, generation: Int64, ingress: [IngressRule], concurrency: Int?, holdDeadline: Milliseconds,
+        holdLimit: Int, maxOnline: Int, revision: Int
+    ) {
+        self.service = service
+        self.generation = generation
+        self.ingress = ingress
+        self.concurrency = concurrency
+        self.holdDeadline = holdDeadline
+        self.holdLimit = holdLimit
+        self.maxOnline = maxOnline
+        self.revision = revision
+    }
+}
