@@ -62,6 +62,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "LinuxShims", cSettings: strictC),
+        .target(name: "EventLoop", dependencies: ["LinuxShims"], swiftSettings: strict),
         .executableTarget(
             name: "ContainerInit", cSettings: strictC,
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
@@ -86,12 +87,13 @@ let package = Package(
             ] + nio, swiftSettings: strict),
         .target(
             name: "Gateway",
-            dependencies: ["SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "LinuxShims", log],
-            swiftSettings: strict),
+            dependencies: [
+                "SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "EventLoop", "LinuxShims", log,
+            ], swiftSettings: strict),
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "HTTPFraming", "LinuxShims", .product(name: "Histogram", package: "hdrhistogram-swift"),
+                "HTTPFraming", "EventLoop", "LinuxShims", .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sidekick",
@@ -113,6 +115,8 @@ let package = Package(
         .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", crypto], swiftSettings: strict),
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
+        .testTarget(name: "ControllerStoreTests", dependencies: ["ControllerStore", "SidekickModel"], swiftSettings: strict),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxShims"], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
             dependencies: ["Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI"],

@@ -40,6 +40,16 @@ extension SpecField {
         }
     }
 
+    /// A value with a unit that may be absent. A separate function, because an optional `parse` result would be taken for a value.
+    static func quantity<Value>(
+        _ name: String, _ property: WritableKeyPath<Target, Value?>, _ expected: String, parse: @escaping (String) -> Value?
+    ) -> Self {
+        SpecField(name: name) { tree, node, path, target in
+            guard let text = tree.scalar(node, path, expected) else { return }
+            if let value = parse(text) { target[keyPath: property] = value } else { tree.mismatch(node, path, expected) }
+        }
+    }
+
     static func duration(_ name: String, _ property: WritableKeyPath<Target, Milliseconds>) -> Self {
         quantity(name, property, "a duration with its unit, such as 100ms, 30s or 5m") { Milliseconds(text: $0) }
     }

@@ -1,2 +1,5 @@
 #pragma once
-int sk_placeholder(void);
+// Syscalls and structures that Swift cannot see or cannot use safely. One header per subject; no policy, no parsing.
+#include "SkContainer.h"
+#include "SkNetlink.h"
+#include "SkSocket.h"

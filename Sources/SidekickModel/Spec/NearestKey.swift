@@ -7,9 +7,9 @@ package enum NearestKey {
         return ranked.min { ($0.edits, $0.key) < ($1.edits, $1.key) }
     }
 
-    /// Whether so few edits make it likely that the candidate was meant: a third of the word, but at least one.
+    /// Whether so few edits make it likely that the candidate was meant: one for up to three letters, then a third of the word and one more.
     package static func isLikely(edits: Int, word: String) -> Bool {
-        edits <= max(1, word.count / 3 + (word.count > 4 ? 1 : 0))
+        edits <= max(1, word.count / 3 + (word.count > 3 ? 1 : 0))
     }
 
     /// Optimal string alignment distance: Levenshtein's insertions, deletions and substitutions, and swaps of neighbours.

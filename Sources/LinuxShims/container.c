@@ -1,0 +1,3 @@
+#include "SkContainer.h"
+
+typedef int sk_container_is_empty;

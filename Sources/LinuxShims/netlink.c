@@ -1,0 +1,3 @@
+#include "SkNetlink.h"
+
+typedef int sk_netlink_is_empty;

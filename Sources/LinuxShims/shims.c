@@ -1,2 +1,0 @@
-#include "LinuxShims.h"
-int sk_placeholder(void) { return 0; }

@@ -1,0 +1,3 @@
+#include "SkSocket.h"
+
+typedef int sk_socket_is_empty;
