@@ -20,6 +20,40 @@ package enum DesiredState: Hashable, Sendable, Codable {
     case removed
 }
 
+/// Text form: the rung's name, or `removed`.
+extension DesiredState: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .rung(let rung): rung.rawValue
+        case .removed: "removed"
+        }
+    }
+
+    package init?(text: String) {
+        if let rung = Rung(rawValue: text) {
+            self = .rung(rung)
+        } else if text == "removed" {
+            self = .removed
+        } else {
+            return nil
+        }
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let text = try decoder.singleValueContainer().decode(String.self)
+        guard let value = DesiredState(text: text) else {
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "‘\(text)’ is neither a rung nor ‘removed’"))
+        }
+        self = value
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}
+
 /// The controller's order to a host about one replica.
 package struct Assignment: Hashable, Sendable, Codable {
     package var replica: ReplicaID
