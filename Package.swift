@@ -40,6 +40,7 @@ let package = Package(
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
     ],
     targets: [
@@ -100,6 +101,7 @@ let package = Package(
             dependencies: [
                 "SidekickModel", "Orchestration", "ControlAPI", "Controller", "Agent", "Gateway", "ContainerCore",
                 "ImageStore", "LoadGenerator", "LinuxShims", argumentParser, log,
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         // proves
         .testTarget(name: "SidekickModelTests", dependencies: ["SidekickModel"], swiftSettings: strict),

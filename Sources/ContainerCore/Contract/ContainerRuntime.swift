@@ -29,7 +29,9 @@ package protocol ContainerRuntime: Sendable {
 
     /// Runs a further process inside a running container and waits for it, at most `timeoutMilliseconds` (then it is killed and
     /// `timedOut` thrown). Output beyond 64 KiB is dropped.
-    func run(_ id: String, arguments: [String], timeoutMilliseconds: Int64) async throws(ContainerError) -> (exit: ContainerExit, output: [UInt8])
+    func run(_ id: String, arguments: [String], timeoutMilliseconds: Int64) async throws(ContainerError) -> (
+        exit: ContainerExit, output: [UInt8]
+    )
 
     func status(_ id: String) async throws(ContainerError) -> ContainerStatus
     func list() async -> [ContainerStatus]

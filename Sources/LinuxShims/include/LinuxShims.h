@@ -2,4 +2,5 @@
 // Syscalls and structures that Swift cannot see or cannot use safely. One header per subject; no policy, no parsing.
 #include "SkContainer.h"
 #include "SkNetlink.h"
+#include "SkProcess.h"
 #include "SkSocket.h"

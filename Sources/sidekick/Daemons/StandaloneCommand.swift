@@ -1,0 +1,118 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import UnixSignals
+
+struct StandaloneCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "standalone", abstract: "Run everything on this machine: controller, agent and gateway.",
+        discussion: """
+            Needs root. The three run as processes of their own and are started again when one ends. Stopped with ^C or TERM it removes what
+            it runs unless --keep is given; services, revisions and images stay in --data and come back with the next start. Killed
+            outright, its containers go on and are taken over by the next start.
+            """)
+
+    @Option(help: ArgumentHelp("Where everything durable is kept.", valueName: "directory")) var data = "/var/lib/sidekick"
+    @Option(help: ArgumentHelp("Where sockets are made.", valueName: "directory")) var run = "/run/sidekick"
+    @Option(help: ArgumentHelp("Where the gateway listens for requests.", valueName: "address:port")) var listen = "0.0.0.0:8080"
+    @Option(help: ArgumentHelp("Where the controller listens for agents.", valueName: "address:port")) var agents =
+        "127.0.0.1:7070"
+    @OptionGroup var engine: EngineOptions
+    @Flag(help: "Leave containers running when stopped; the next start takes them over.") var keep = false
+
+    func run() async throws {
+        guard geteuid() == 0 else { throw CommandFailure(.refused, "standalone: needs root, to make containers") }
+        let layout = StandaloneLayout(data: data, run: run)
+        try layout.make()
+        let (events, sink) = AsyncStream.makeStream(of: (String, SupervisedDaemon.Event).self)
+        let program = try OwnExecutable.path()
+        let daemons = layout.daemons(listen: listen, agents: agents, engine: engine).map { name, arguments in
+            SupervisedDaemon(name: name, program: program, arguments: arguments + ["--die-with-parent"]) {
+                sink.yield((name, $0))
+            }
+        }
+        let signals = Task {
+            for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { sink.yield(("", .stopped)) }
+        }
+        defer { signals.cancel() }
+        daemons.forEach { $0.start() }
+        let failure = await follow(events, daemons)
+        await stop(daemons, events)
+        if !keep { try await engine.removeEverything(layout) }
+        if let failure { throw failure }
+    }
+
+    /// Prints what happens until a signal comes or a daemon refuses to run.
+    private func follow(
+        _ events: AsyncStream<(String, SupervisedDaemon.Event)>, _ daemons: [SupervisedDaemon]
+    ) async -> CommandFailure? {
+        var waiting = Set(daemons.map(\.name))
+        for await (name, event) in events {
+            switch event {
+            case .ready:
+                if waiting.remove(name) != nil, waiting.isEmpty {
+                    StandardOutput.line("sidekick standalone: ready, requests at \(listen), control socket \(run)/control.sock")
+                    Readiness.announce()
+                }
+            case .gaveUp(let reason): return CommandFailure(.failed, "standalone: \(reason)")
+            case .stopped: return nil
+            }
+        }
+        return nil
+    }
+
+    /// The gateway first, so that it can finish what is in flight while everything behind it still runs.
+    private func stop(_ daemons: [SupervisedDaemon], _ events: AsyncStream<(String, SupervisedDaemon.Event)>) async {
+        for name in ["gateway", "agent", "controller"] { await daemons.first { $0.name == name }?.stopAndWait() }
+    }
+}
+
+/// Where a standalone host keeps what.
+struct StandaloneLayout {
+    let data: String
+    let run: String
+
+    var images: String { "\(data)/images" }
+    var secret: String { "\(data)/secret" }
+
+    func make() throws {
+        for directory in [data, run, images, "\(data)/controller", "\(data)/agent", "\(data)/gateway"] {
+            guard (try? FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)) != nil else {
+                throw CommandFailure(.failed, "standalone: making \(directory): \(String(cString: strerror(errno)))")
+            }
+        }
+        chmod(data, 0o700)
+        chmod(run, 0o700)
+        if !FileManager.default.fileExists(atPath: secret) {
+            var generator = SystemRandomNumberGenerator()
+            let text = (0..<4).map { _ in String(generator.next(), radix: 16) }.joined()
+            guard
+                FileManager.default.createFile(atPath: secret, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
+            else {
+                throw CommandFailure(.failed, "standalone: writing \(secret): \(String(cString: strerror(errno)))")
+            }
+        }
+    }
+
+    /// The daemons in starting order, with their arguments.
+    func daemons(listen: String, agents: String, engine: EngineOptions) -> [(name: String, arguments: [String])] {
+        [
+            (
+                "controller",
+                [
+                    "controller", "--data", "\(data)/controller", "--socket", "\(run)/control.sock", "--listen", agents,
+                    "--images", images,
+                    "--secret-file", secret,
+                ]
+            ),
+            (
+                "agent",
+                [
+                    "agent", "--controller", agents, "--data", "\(data)/agent", "--run", run, "--images", images, "--secret-file",
+                    secret,
+                ] + engine.arguments
+            ),
+            ("gateway", ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run]),
+        ]
+    }
+}
