@@ -63,7 +63,7 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .target(name: "LinuxShims", cSettings: strictC),
-        .target(name: "EventLoop", dependencies: ["LinuxShims"], swiftSettings: strict),
+        .target(name: "EventLoop", dependencies: ["LinuxShims", "SidekickModel"], swiftSettings: strict),
         .executableTarget(
             name: "ContainerInit", cSettings: strictC,
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
@@ -94,7 +94,8 @@ let package = Package(
         .target(
             name: "LoadGenerator",
             dependencies: [
-                "HTTPFraming", "EventLoop", "LinuxShims", .product(name: "Histogram", package: "hdrhistogram-swift"),
+                "SidekickModel", "HTTPFraming", "EventLoop", "LinuxShims",
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: strict),
         .executableTarget(
             name: "sidekick",
@@ -118,7 +119,7 @@ let package = Package(
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
         .testTarget(name: "ControllerStoreTests", dependencies: ["ControllerStore", "SidekickModel"], swiftSettings: strict),
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxShims"], swiftSettings: strict),
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxShims", "SidekickModel"], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
             dependencies: ["Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI"],
@@ -127,7 +128,8 @@ let package = Package(
             name: "AgentTests", dependencies: ["Agent", "Orchestration", "SidekickModel", "AgentProtocol"],
             swiftSettings: strict),
         .testTarget(
-            name: "GatewayTests", dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "LinuxShims"],
+            name: "GatewayTests",
+            dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims"],
             swiftSettings: strict),
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator"], swiftSettings: strict),
