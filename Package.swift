@@ -115,7 +115,7 @@ let package = Package(
             ], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(name: "AgentProtocolTests", dependencies: ["AgentProtocol", "SidekickModel"], swiftSettings: strict),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "SidekickModel"], swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxShims", crypto], swiftSettings: strict),
+        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", crypto], swiftSettings: strict),
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
         .testTarget(name: "ControllerStoreTests", dependencies: ["ControllerStore", "SidekickModel"], swiftSettings: strict),
@@ -132,7 +132,7 @@ let package = Package(
             dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims"],
             swiftSettings: strict),
         .testTarget(
-            name: "LoadGeneratorTests", dependencies: ["LoadGenerator"], swiftSettings: strict),
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "EventLoop", "SidekickModel"], swiftSettings: strict),
         .testTarget(
             name: "FleetTests", dependencies: ["ControlAPI", "SidekickModel", "LoadGenerator"], swiftSettings: strict),
     ],
