@@ -115,7 +115,7 @@ let package = Package(
             ], exclude: ["Corpus"], swiftSettings: strict),
         .testTarget(name: "AgentProtocolTests", dependencies: ["AgentProtocol", "SidekickModel"], swiftSettings: strict),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "SidekickModel"], swiftSettings: strict),
-        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", crypto], swiftSettings: strict),
+        .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxShims", crypto], swiftSettings: strict),
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
         .testTarget(name: "ControllerStoreTests", dependencies: ["ControllerStore", "SidekickModel"], swiftSettings: strict),

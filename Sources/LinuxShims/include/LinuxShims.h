@@ -1,6 +1,7 @@
 #pragma once
 // Syscalls and structures that Swift cannot see or cannot use safely. One header per subject; no policy, no parsing.
 #include "SkContainer.h"
+#include "SkFiles.h"
 #include "SkNetlink.h"
 #include "SkProcess.h"
 #include "SkSocket.h"

@@ -9,8 +9,14 @@ package struct ServiceView: Hashable, Sendable {
     package var rollout: RolloutRecord?
     /// In order of id.
     package var replicas: [ReplicaView]
+    /// When this controller began to observe, on the clock of `now`: the time before is not held against a rollout's deadline.
+    package var watchedSince: Instant?
 
-    package init(record: ServiceRecord, revisions: [Int: Revision], rollout: RolloutRecord?, replicas: [ReplicaView]) {
+    package init(
+        record: ServiceRecord, revisions: [Int: Revision], rollout: RolloutRecord?, replicas: [ReplicaView],
+        watchedSince: Instant? = nil
+    ) {
+        self.watchedSince = watchedSince
         self.record = record
         self.revisions = revisions
         self.rollout = rollout

@@ -1,0 +1,107 @@
+import Glibc
+
+/// Whole-file helpers of the store.
+enum Files {
+    /// Reads a file of at most `limit` bytes.
+    static func read(_ path: String, limit: Int, doing: @autoclosure () -> String) throws(ImageError) -> [UInt8] {
+        let file = try Descriptor(path: path, O_RDONLY, doing: doing())
+        let size = Int(try file.status(doing: doing()).st_size)
+        guard size <= limit else {
+            throw ImageError(.tooLarge, "\(doing()): \(path) has \(size) bytes, more than the \(limit) allowed here")
+        }
+        var bytes = [UInt8](repeating: 0, count: size)
+        var filled = 0
+        while filled < size {
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                retrying { Glibc.read(file.number, buffer.baseAddress.map { $0 + filled }, size - filled) }
+            }
+            guard count >= 0 else { throw .system(doing(), "read \(path)") }
+            if count == 0 { break }
+            filled += count
+        }
+        bytes.removeLast(size - filled)
+        return bytes
+    }
+
+    /// Replaces `directory/name` by a file with `bytes` so that readers, and a machine that loses power, see the old content or the new one.
+    static func replace(_ name: String, in directory: String, with bytes: [UInt8], doing: @autoclosure () -> String)
+        throws(ImageError)
+    {
+        let temporary = "\(directory)/.\(name).new"
+        do throws(ImageError) {
+            let file = try Descriptor(path: temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600, doing: doing())
+            try file.write(bytes, doing: doing())
+            try file.synchronize(doing: doing())
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        try move(temporary, to: "\(directory)/\(name)", doing: doing())
+        try synchronizeDirectory(directory, doing: doing())
+    }
+
+    static func move(_ source: String, to target: String, doing: @autoclosure () -> String) throws(ImageError) {
+        guard rename(source, target) == 0 else { throw .system(doing(), "rename \(source) to \(target)") }
+    }
+
+    static func synchronizeDirectory(_ path: String, doing: @autoclosure () -> String) throws(ImageError) {
+        try Descriptor(path: path, O_RDONLY | O_DIRECTORY, doing: doing()).synchronize(doing: doing())
+    }
+
+    static func makeDirectory(_ path: String, mode: mode_t = 0o700, doing: @autoclosure () -> String) throws(ImageError) {
+        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw .system(doing(), "mkdir \(path)") }
+    }
+
+    static func exists(_ path: String) -> Bool {
+        var found = stat()
+        return lstat(path, &found) == 0
+    }
+
+    /// Size in bytes of the regular file at `path`; nil when there is none.
+    static func size(_ path: String) -> Int64? {
+        var found = stat()
+        guard lstat(path, &found) == 0, found.st_mode & S_IFMT == S_IFREG else { return nil }
+        return Int64(found.st_size)
+    }
+
+    /// Names in a directory, sorted, without `.` and `..`.
+    static func names(in path: String, doing: @autoclosure () -> String) throws(ImageError) -> [String] {
+        guard let directory = opendir(path) else { throw .system(doing(), "opendir \(path)") }
+        defer { closedir(directory) }
+        return entries(of: directory).map { String(decoding: $0.name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+            .sorted()
+    }
+
+    /// Removes `path` and everything below it, following no link. What is not there is no error.
+    static func removeTree(_ path: String, doing: @autoclosure () -> String) throws(ImageError) {
+        let name = path.utf8CString.map { $0 }
+        guard remove(at: AT_FDCWD, name) else { throw .system(doing(), "remove \(path)") }
+    }
+
+    /// Removes `name` (with its terminating zero) in `directory` and everything below it; false with errno when that failed.
+    static func remove(at directory: Int32, _ name: [CChar]) -> Bool {
+        if unlinkat(directory, name, 0) == 0 || errno == ENOENT { return true }
+        guard errno == EISDIR || errno == EPERM else { return false }
+        let opened = retrying { openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
+        guard opened >= 0 else { return false }
+        guard let stream = fdopendir(opened) else {
+            close(opened)
+            return false
+        }
+        defer { closedir(stream) }
+        for entry in entries(of: stream) where !remove(at: opened, entry.name) { return false }
+        return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT
+    }
+
+    private static func entries(of directory: OpaquePointer) -> [(name: [CChar], kind: UInt8)] {
+        var found: [(name: [CChar], kind: UInt8)] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                let start = UnsafeRawPointer(tuple).assumingMemoryBound(to: CChar.self)
+                return [CChar](UnsafeBufferPointer(start: start, count: strlen(start) + 1))
+            }
+            if name != [46, 0] && name != [46, 46, 0] { found.append((name, entry.pointee.d_type)) }
+        }
+        return found
+    }
+}

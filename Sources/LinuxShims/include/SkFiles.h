@@ -1,0 +1,20 @@
+#pragma once
+// Files: openat2, which glibc does not wrap, and the extended attribute calls, which Swift's Glibc module leaves out.
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/xattr.h>
+
+/// The values of openat2's `resolve` that the image store uses (linux/openat2.h).
+enum {
+    SK_RESOLVE_NO_XDEV = 0x01,
+    SK_RESOLVE_NO_MAGICLINKS = 0x02,
+    SK_RESOLVE_NO_SYMLINKS = 0x04,
+    SK_RESOLVE_BENEATH = 0x08,
+    SK_RESOLVE_IN_ROOT = 0x10,
+};
+
+/// openat2(2): a descriptor, or -1 with errno.
+int sk_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+
+/// O_PATH of fcntl.h, which Swift's Glibc module hides.
+enum { SK_O_PATH = 010000000 };

@@ -1,0 +1,80 @@
+package import SidekickModel
+
+/// One request of one client, by a number the gateway chooses; unique among the open ones.
+package struct RequestID: Hashable, Sendable {
+    package var number: UInt64
+
+    package init(_ number: UInt64) { self.number = number }
+}
+
+/// The place of one endpoint among a service's, handed out with a request and brought back when it ends.
+package struct EndpointRef: Hashable, Sendable {
+    var slot: Int32
+    var generation: UInt32
+}
+
+/// One replica requests may be sent to.
+package struct AdmissionEndpoint: Hashable, Sendable {
+    package var replica: ReplicaID
+    /// The gateway's own number for the address; a replica with another number is another endpoint.
+    package var target: Int32
+    /// Gets no new request.
+    package var draining: Bool
+
+    package init(replica: ReplicaID, target: Int32, draining: Bool) {
+        self.replica = replica
+        self.target = target
+        self.draining = draining
+    }
+}
+
+/// How a service's requests are limited and held.
+package struct AdmissionPolicy: Hashable, Sendable {
+    /// Requests one replica gets at once; nil means no limit.
+    package var concurrency: Int?
+    package var holdDeadline: Milliseconds
+    package var holdLimit: Int
+
+    package init(concurrency: Int?, holdDeadline: Milliseconds, holdLimit: Int) {
+        self.concurrency = concurrency
+        self.holdDeadline = holdDeadline
+        self.holdLimit = holdLimit
+    }
+}
+
+/// What happened to a service's requests or replicas.
+package enum AdmissionEvent: Hashable, Sendable {
+    case arrived(RequestID)
+    /// The exchange with the endpoint is over, however it ended. `failed` says that the gateway answered 5xx for the replica.
+    case finished(EndpointRef, failed: Bool)
+    /// No byte reached the endpoint: the request, which arrived at `arrived`, needs another.
+    case connectFailed(RequestID, EndpointRef, arrived: Instant)
+    /// The client of a held request left.
+    case gone(RequestID)
+    /// The whole set of endpoints; replaces what was there.
+    case endpoints([AdmissionEndpoint])
+    case policy(AdmissionPolicy)
+    /// The agent was told nothing so far: report every drained endpoint again.
+    case reportDrained
+    /// The service is gone: whoever is held is refused.
+    case removed
+    /// `nextTick` has come.
+    case tick
+}
+
+/// What a gateway has to do.
+package enum AdmissionAction: Hashable, Sendable {
+    case forward(RequestID, EndpointRef, target: Int32)
+    /// No endpoint is free: the request waits. Exactly one `forward` or `refuse` follows, unless it is `gone`.
+    case hold(RequestID)
+    case refuse(RequestID, AdmissionRefusal)
+    /// Requests wait: the agent is to be told at once.
+    case notifyHeld
+    case notifyDrained(ReplicaID)
+    case notifyUnreachable(ReplicaID)
+}
+
+/// Why a request is answered 503.
+package enum AdmissionRefusal: Hashable, Sendable {
+    case queueFull, deadline, serviceRemoved
+}

@@ -1,0 +1,154 @@
+import SidekickModel
+
+/// The endpoints of one service with what is in flight on each.
+struct EndpointSet: Sendable {
+    struct Slot {
+        var endpoint: AdmissionEndpoint
+        var generation: UInt32 = 0
+        var inFlight = 0
+        /// Still in the set the agent sent. A slot that is not is freed with its last request.
+        var isListed = true
+        /// Failed connects in a row, and until when it is left alone for them.
+        var failures = 0
+        var avoidedUntil = Instant.zero
+        /// Reported drained since it was marked draining.
+        var reportedDrained = false
+    }
+
+    private(set) var slots: [Slot] = []
+    private var free: [Int] = []
+    /// Listed slots, in the agent's order.
+    private(set) var listed: [Int] = []
+    private var cursor = 0
+
+    /// How long a failed endpoint is left alone: doubling, so that a dead one costs little and a restarted one is soon found.
+    private static func avoidance(_ failures: Int) -> Milliseconds { Milliseconds(50 << min(failures - 1, 5)) }
+
+    subscript(ref: EndpointRef) -> Slot? {
+        let index = Int(ref.slot)
+        guard slots.indices.contains(index), slots[index].generation == ref.generation else { return nil }
+        return slots[index]
+    }
+
+    /// The endpoint with the fewest requests in flight that may take one more, the next in turn among equals.
+    mutating func choose(limit: Int, now: Instant) -> Int? {
+        var best: Int?
+        var fewest = limit
+        let count = listed.count
+        var position = cursor < count ? cursor : 0
+        for _ in 0..<count {
+            let index = listed[position]
+            position = position + 1 == count ? 0 : position + 1
+            let inFlight = slots[index].inFlight
+            guard inFlight < fewest, !slots[index].endpoint.draining, slots[index].avoidedUntil <= now else { continue }
+            best = index
+            fewest = inFlight
+            cursor = position
+            if inFlight == 0 { break }
+        }
+        return best
+    }
+
+    /// Counts one more request on the slot.
+    mutating func admit(_ index: Int) -> EndpointRef {
+        slots[index].inFlight += 1
+        return EndpointRef(slot: Int32(index), generation: slots[index].generation)
+    }
+
+    /// Counts one request less; the replica when that was a draining one's last.
+    mutating func release(_ ref: EndpointRef) -> ReplicaID? {
+        let index = Int(ref.slot)
+        slots[index].inFlight -= 1
+        guard slots[index].inFlight == 0 else { return nil }
+        guard slots[index].isListed else {
+            freeSlot(index)
+            return nil
+        }
+        return takeDrained(index)
+    }
+
+    mutating func noteConnected(_ ref: EndpointRef) {
+        if slots[Int(ref.slot)].failures > 0 {
+            slots[Int(ref.slot)].failures = 0
+            slots[Int(ref.slot)].avoidedUntil = .zero
+        }
+    }
+
+    mutating func noteFailed(_ ref: EndpointRef, now: Instant) {
+        let index = Int(ref.slot)
+        // Of many requests that fail at once only the first lengthens the pause.
+        guard slots[index].avoidedUntil <= now else { return }
+        slots[index].failures += 1
+        slots[index].avoidedUntil = now + Self.avoidance(slots[index].failures)
+    }
+
+    /// When the next avoided endpoint may be tried again; nil when none is avoided.
+    func nextTrial(after now: Instant) -> Instant? {
+        listed.lazy.filter { !self.slots[$0].endpoint.draining && self.slots[$0].avoidedUntil > now }
+            .map { self.slots[$0].avoidedUntil }.min()
+    }
+
+    /// Takes over the agent's set; returns the draining replicas that have nothing in flight.
+    mutating func replace(_ endpoints: [AdmissionEndpoint]) -> [ReplicaID] {
+        var old: [Int?] = listed
+        var new: [Int] = []
+        for endpoint in endpoints {
+            let known = old.firstIndex { index in
+                index.map { slots[$0].endpoint.replica == endpoint.replica && slots[$0].endpoint.target == endpoint.target }
+                    ?? false
+            }
+            if let known, let index = old[known] {
+                old[known] = nil
+                if slots[index].endpoint.draining, !endpoint.draining { slots[index].reportedDrained = false }
+                slots[index].endpoint = endpoint
+                new.append(index)
+            } else if let index = unlisted(endpoint) {
+                // Back before its last request ended: those still count.
+                slots[index].isListed = true
+                slots[index].endpoint = endpoint
+                slots[index].reportedDrained = false
+                new.append(index)
+            } else {
+                new.append(add(endpoint))
+            }
+        }
+        listed = new
+        for case let index? in old {
+            slots[index].isListed = false
+            if slots[index].inFlight == 0 { freeSlot(index) }
+        }
+        return listed.compactMap { takeDrained($0) }
+    }
+
+    /// The draining replicas with nothing in flight, as if none had been reported.
+    mutating func drainedAgain() -> [ReplicaID] {
+        for index in listed { slots[index].reportedDrained = false }
+        return listed.compactMap { takeDrained($0) }
+    }
+
+    private mutating func takeDrained(_ index: Int) -> ReplicaID? {
+        guard slots[index].endpoint.draining, slots[index].inFlight == 0, !slots[index].reportedDrained else { return nil }
+        slots[index].reportedDrained = true
+        return slots[index].endpoint.replica
+    }
+
+    private func unlisted(_ endpoint: AdmissionEndpoint) -> Int? {
+        slots.firstIndex {
+            !$0.isListed && $0.inFlight > 0 && $0.endpoint.replica == endpoint.replica && $0.endpoint.target == endpoint.target
+        }
+    }
+
+    private mutating func add(_ endpoint: AdmissionEndpoint) -> Int {
+        guard let index = free.popLast() else {
+            slots.append(Slot(endpoint: endpoint))
+            return slots.count - 1
+        }
+        slots[index] = Slot(endpoint: endpoint, generation: slots[index].generation)
+        return index
+    }
+
+    private mutating func freeSlot(_ index: Int) {
+        slots[index].generation &+= 1
+        free.append(index)
+    }
+}
