@@ -125,8 +125,10 @@ let package = Package(
             dependencies: ["Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI"],
             swiftSettings: strict),
         .testTarget(
-            name: "AgentTests", dependencies: ["Agent", "Orchestration", "SidekickModel", "AgentProtocol"],
-            swiftSettings: strict),
+            name: "AgentTests",
+            dependencies: [
+                "Agent", "Orchestration", "SidekickModel", "AgentProtocol", "ContainerCore", "ImageStore", log,
+            ] + nio, swiftSettings: strict),
         .testTarget(
             name: "GatewayTests",
             dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims"],

@@ -5,7 +5,7 @@ extension ReplicaLifecycle {
     mutating func apply(_ event: LifecycleEvent, now: Instant, _ commands: inout [LifecycleAction]) {
         switch event {
         case .assigned(let order): obey(order, now)
-        case .orphaned: orphaned = true
+        case .orphaned: isOrphaned = true
         case .wakeRequested: wake(now)
         case .drained:
             if stage == .draining { endDrain(now, &commands) }
@@ -31,7 +31,7 @@ extension ReplicaLifecycle {
     private mutating func obey(_ order: Assignment, _ now: Instant) {
         guard order.replica == assignment.replica, order.generation > assignment.generation else { return }
         let goalBefore = goal
-        orphaned = false
+        isOrphaned = false
         assignment = order
         if goal == .rung(.online) && goalBefore != goal { orderedAt = now }
     }

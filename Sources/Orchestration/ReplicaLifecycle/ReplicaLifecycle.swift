@@ -36,7 +36,8 @@ package struct ReplicaLifecycle: Hashable, Sendable {
     /// When it wants `deadlinePassed`, on the clock of `now`; nil when it waits for nothing.
     package internal(set) var deadline: Instant?
 
-    var orphaned = false
+    /// A full sync did not name it.
+    package internal(set) var isOrphaned = false
     /// The revision the container was made from.
     var containerRevision: Int?
     var endpoint: String?
@@ -95,7 +96,7 @@ package struct ReplicaLifecycle: Hashable, Sendable {
 
     /// Where it is to go now.
     package var goal: DesiredState {
-        if orphaned { return .removed }
+        if isOrphaned { return .removed }
         return isWokenLocally ? .rung(.online) : assignment.desired
     }
 

@@ -1,0 +1,77 @@
+import AgentProtocol
+import Logging
+import NIOCore
+import Orchestration
+import SidekickModel
+
+/// What the host's gateway is told and what it tells.
+extension AgentCore {
+    func gatewayConnected(_ channel: any Channel) {
+        gateways[ObjectIdentifier(channel)] = channel
+    }
+
+    func gatewayDisconnected(_ channel: any Channel) {
+        gateways[ObjectIdentifier(channel)] = nil
+    }
+
+    func received(_ message: GatewayMessage, from channel: any Channel) {
+        switch message {
+        case .hello(let version, let pid):
+            logger.info("a gateway has connected", metadata: ["version": "\(version)", "pid": "\(pid)"])
+            channel.send(GatewayOrder.sync(routes.keys.sorted().compactMap(gatewayService)).frame())
+        case .load(let samples):
+            session?.send(.load(samples), droppable: true)
+            // Wakes that failed, or were not enough, are made up for.
+            for sample in samples where sample.queue > 0 { wake(sample) }
+        case .held(let sample):
+            wake(sample)
+            session?.send(.load([sample]), droppable: true)
+        case .drained(let replica): step(replica, .drained)
+        case .unreachable(let replica): step(replica, .unreachable)
+        }
+    }
+
+    /// Brings local standbys online for a queue, without asking the controller.
+    private func wake(_ load: LoadSample) {
+        guard let route = routes[load.service] else { return }
+        let candidates = replicas.sorted { $0.key < $1.key }.compactMap { id, replica -> WakePolicy.Candidate? in
+            guard replica.lifecycle.assignment.service == load.service, let state = replica.lifecycle.wakeState else {
+                return nil
+            }
+            return WakePolicy.Candidate(replica: id, revision: replica.lifecycle.assignment.revision, state: state)
+        }
+        for id in WakePolicy.wakes(load: load, route: route, candidates: candidates) {
+            logger.info("waking a replica for a held request", metadata: ["replica": "\(id)", "service": "\(load.service)"])
+            step(id, .wakeRequested)
+        }
+    }
+
+    /// Tells the gateways how a service stands now.
+    func announce(_ service: String) {
+        guard !gateways.isEmpty, let order = gatewayService(service) else { return }
+        send(.service(order))
+    }
+
+    func announceRemoval(_ service: String) { send(.removeService(service)) }
+
+    private func send(_ order: GatewayOrder) {
+        let bytes = order.frame()
+        for channel in gateways.values { channel.send(bytes) }
+    }
+
+    private func gatewayService(_ service: String) -> GatewayService? {
+        guard let route = routes[service] else { return nil }
+        let endpoints = replicas.compactMap { id, replica -> GatewayEndpoint? in
+            let assignment = replica.lifecycle.assignment
+            guard assignment.service == service else { return nil }
+            switch replica.routing {
+            case .none: return nil
+            case .ready(let address):
+                return GatewayEndpoint(replica: id, revision: assignment.revision, address: address, draining: false)
+            case .draining(let address):
+                return GatewayEndpoint(replica: id, revision: assignment.revision, address: address, draining: true)
+            }
+        }
+        return GatewayService(route: route, endpoints: endpoints.sorted { $0.replica < $1.replica })
+    }
+}

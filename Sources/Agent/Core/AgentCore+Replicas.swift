@@ -1,0 +1,70 @@
+import AgentProtocol
+import ContainerCore
+import Logging
+import NIOCore
+import Orchestration
+import SidekickModel
+
+/// Steps lifecycles and does what they say.
+extension AgentCore {
+    /// A new replica, or one found again.
+    func begin(
+        _ assignment: Assignment, memory: ReplicaMemory = ReplicaMemory(), container: AdoptedContainer? = nil,
+        address: String? = nil
+    ) {
+        let (lifecycle, actions) = ReplicaLifecycle.begin(assignment: assignment, memory: memory, container: container, now: now)
+        replicas[assignment.replica] = Replica(lifecycle: lifecycle, address: address)
+        perform(actions, for: assignment.replica)
+    }
+
+    func step(_ id: ReplicaID, _ event: LifecycleEvent) {
+        guard let actions = replicas[id]?.lifecycle.step(event, now: now) else { return }
+        perform(actions, for: id)
+    }
+
+    func forget(_ id: ReplicaID) {
+        guard let replica = replicas.removeValue(forKey: id) else { return }
+        replica.timer?.cancel()
+        unreported[id] = nil
+        journal.append(.forget([id]))
+    }
+
+    func containerExited(_ containerID: String, _ exit: ContainerExit) {
+        guard let (replica, attempt) = ReplicaContainer.parse(containerID) else { return }
+        step(replica, .container(attempt: attempt, .exited(reason: ReplicaContainer.describe(exit))))
+    }
+
+    private func perform(_ actions: [LifecycleAction], for id: ReplicaID) {
+        setTimer(id)
+        for action in actions {
+            guard let assignment = replicas[id]?.lifecycle.assignment else { return }
+            logger.trace("step", metadata: ["replica": "\(id)", "action": "\(action)"])
+            switch action {
+            case .route(let routing):
+                replicas[id]?.routing = routing
+                announce(assignment.service)
+            case .remember(let memory): journal.append(.memory(id, memory))
+            case .report(let observed): report(observed)
+            case .startProbe(let order, let eager): startProbe(id, order, eager: eager)
+            case .stopProbe(let kind): stopProbe(id, kind)
+            case .probeNow(let kind): probeNow(id, kind)
+            case .stage, .prepare, .start, .freeze, .thaw, .signal, .kill, .remove: operate(action, assignment)
+            }
+        }
+    }
+
+    private func setTimer(_ id: ReplicaID) {
+        guard let replica = replicas[id], replica.timerDeadline != replica.lifecycle.deadline else { return }
+        replica.timer?.cancel()
+        replicas[id]?.timerDeadline = replica.lifecycle.deadline
+        replicas[id]?.timer = replica.lifecycle.deadline.map { deadline in
+            loop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, deadline.nanoseconds)))) {
+                self.assumeIsolated { core in
+                    core.replicas[id]?.timerDeadline = nil
+                    core.step(id, .deadlinePassed)
+                    core.setTimer(id)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+import AgentProtocol
+import ContainerCore
+import ImageStore
+import Logging
+import NIOCore
+import Orchestration
+import SidekickModel
+
+/// The agent's state and the one place where it changes. It runs on the same event loop as its connections, probes and timers, so
+/// that a message is acted on where it arrives, in order and without a hop.
+actor AgentCore {
+    /// One replica on this host, and what is kept going for it.
+    struct Replica {
+        var lifecycle: ReplicaLifecycle
+        var routing = ReplicaRouting.none
+        /// The address of its container on the bridge.
+        var address: String?
+        var timer: Scheduled<Void>?
+        var timerDeadline: Instant?
+        var probes: [ProbeKind: RunningProbe] = [:]
+    }
+
+    nonisolated let loop: any EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.executor.asUnownedSerialExecutor() }
+
+    let configuration: AgentConfiguration
+    let identity: HostIdentity
+    let runtime: any ContainerRuntime
+    let images: any ImageLibrary
+    let journal: Journal
+    let logger: Logger
+
+    var replicas: [ReplicaID: Replica] = [:]
+    var routes: [String: ServiceRoute] = [:]
+    var epoch: Int64 = 0
+
+    var session: Session?
+    /// Reports not sent yet, the newest of each replica.
+    var unreported: [ReplicaID: ObservedReplica] = [:]
+    var isReportDue = false
+    var logReaders: [Int64: Task<Void, Never>] = [:]
+
+    var gateways: [ObjectIdentifier: any Channel] = [:]
+    /// Gives every check a number, so that the answer to one that was called off is known as such.
+    var lastCheck: UInt64 = 0
+
+    init(
+        loop: any EventLoop, configuration: AgentConfiguration, identity: HostIdentity, runtime: any ContainerRuntime,
+        images: any ImageLibrary, journal: Journal, logger: Logger
+    ) {
+        self.loop = loop
+        self.configuration = configuration
+        self.identity = identity
+        self.runtime = runtime
+        self.images = images
+        self.journal = journal
+        self.logger = logger
+    }
+
+    /// Monotonic.
+    nonisolated var now: Instant { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+}
+
+extension AgentCore {
+    /// Ends connections, probes and timers; containers are left as they are.
+    func stop() {
+        session?.end()
+        session?.channel.close(promise: nil)
+        for channel in gateways.values { channel.close(promise: nil) }
+        for reader in logReaders.values { reader.cancel() }
+        for replica in replicas.values {
+            replica.timer?.cancel()
+            for probe in replica.probes.values { probe.next?.cancel() }
+        }
+        replicas = [:]
+    }
+}

@@ -1,0 +1,26 @@
+/// Turns CRI log lines (`<timestamp> <stream> <P|F> <text>`) back into what the container wrote: `F` ends a line, `P` is
+/// continued by the next of its stream.
+struct LogText {
+    /// A line whose end has not been read.
+    private var rest: [UInt8] = []
+
+    mutating func take(_ bytes: [UInt8]) -> [UInt8] {
+        rest += bytes
+        var text: [UInt8] = []
+        text.reserveCapacity(bytes.count)
+        var start = rest.startIndex
+        while let end = rest[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            Self.append(rest[start..<end], to: &text)
+            start = end + 1
+        }
+        rest.removeSubrange(..<start)
+        return text
+    }
+
+    private static func append(_ line: ArraySlice<UInt8>, to text: inout [UInt8]) {
+        let parts = line.split(separator: UInt8(ascii: " "), maxSplits: 3, omittingEmptySubsequences: false)
+        guard parts.count == 4 else { return }
+        text += parts[3]
+        if parts[2].first != UInt8(ascii: "P") { text.append(UInt8(ascii: "\n")) }
+    }
+}
