@@ -1,4 +1,6 @@
+import CArchive
 import Glibc
+import LinuxShims
 
 /// Reads one import's source into a staging area and finds the images in it. Nothing is named or added to the store by this.
 struct ImageImport {

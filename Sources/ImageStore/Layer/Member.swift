@@ -1,5 +1,6 @@
 import CArchive
 import Glibc
+import LinuxShims
 
 /// What an archive says about one member, beside its path and data.
 struct Member {

@@ -1,4 +1,6 @@
+import CArchive
 import Glibc
+import LinuxShims
 
 /// Owns one open file descriptor and closes it at its end.
 struct Descriptor: ~Copyable, Sendable {

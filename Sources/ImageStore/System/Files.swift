@@ -1,4 +1,6 @@
+import CArchive
 import Glibc
+import LinuxShims
 
 /// Whole-file helpers of the store.
 enum Files {

@@ -1,4 +1,6 @@
+import CArchive
 import Glibc
+import LinuxShims
 import Synchronization
 
 /// Runs blocking work on threads of its own, at most `limit` at a time, so that files and locks never hold up the cooperative pool. Threads
