@@ -127,7 +127,7 @@ let package = Package(
         .testTarget(
             name: "AgentTests",
             dependencies: [
-                "Agent", "Orchestration", "SidekickModel", "AgentProtocol", "ContainerCore", "ImageStore", log,
+                "Agent", "Orchestration", "SidekickModel", "AgentProtocol", "ContainerCore", "ImageStore", "LinuxShims", log,
             ] + nio, swiftSettings: strict),
         .testTarget(
             name: "GatewayTests",

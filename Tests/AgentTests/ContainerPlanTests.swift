@@ -1,6 +1,7 @@
 import ContainerCore
 import FoundationEssentials
 import ImageStore
+import LinuxShims
 import SidekickModel
 import Testing
 
@@ -91,6 +92,19 @@ struct ContainerPlanTests {
         #expect(configuration.user.uid == 5 && configuration.environment.contains("HOME=/home"))
         #expect(throws: AgentError.self) { try plan({ $0.user = "nobody" }, files: files) }
         #expect(throws: AgentError.self) { try plan({ $0.user = "web:nogroup" }, files: files) }
+    }
+
+    @Test func `an opaque directory hides what is below it`() throws {
+        let directory = "/tmp/sidekick-plan-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        for layer in ["upper", "lower"] {
+            try FileManager.default.createDirectory(atPath: "\(directory)/\(layer)/etc", withIntermediateDirectories: true)
+        }
+        _ = FileManager.default.createFile(atPath: "\(directory)/lower/etc/passwd", contents: Data(Self.passwd.utf8))
+        let layers = ["\(directory)/upper", "\(directory)/lower"]
+        #expect(try ImageUsers.find("web", layers: layers).user.uid == 100)
+        #expect(setxattr("\(directory)/upper/etc", "trusted.overlay.opaque", "y", 1, 0) == 0)
+        #expect(throws: AgentError.self) { try ImageUsers.find("web", layers: layers) }
     }
 
     @Test func `a link in the image leads nowhere`() throws {

@@ -37,6 +37,7 @@ struct LogReaderTests {
         Self.write(Self.line("two") + Self.line("three"), "\(directory)/log.1")
         Self.write(Self.line("four") + Self.line("five"), "\(directory)/log")
         #expect(try await Self.read("\(directory)/log", tail: tail) == expected)
+        #expect(try await LogReader.lastLine(path: "\(directory)/log") == "five")
     }
 
     @Test func `pieces of a line are put together again`() async throws {

@@ -64,7 +64,7 @@ struct LifecycleHost {
         case .prepareFailed, .startFailed, .freezeFailed, .thawFailed: outstanding = nil
         case .exited: (runs, isFrozen) = (false, false)
         case .removed: (exists, runs, isFrozen, outstanding) = (false, false, false, nil)
-        case .removeFailed, .probed: break
+        case .removeFailed, .probed, .lastWords: break
         }
         step(.container(attempt: lifecycle.memory.attempt, event))
     }

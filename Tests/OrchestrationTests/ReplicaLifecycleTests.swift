@@ -170,6 +170,14 @@ struct ReplicaLifecycleTests {
         #expect(host.reported?.starts == 11)
     }
 
+    @Test func `the last line a failed program wrote is told with its failure`() {
+        var host = LifecycleHost(.rung(.online))
+        host.settle()
+        host.container(.exited(reason: "exited with code 2"))
+        host.container(.lastWords("panic: no database"))
+        #expect(host.reported?.failure == "exited with code 2: panic: no database")
+    }
+
     @Test func `a restarted agent adopts what runs without touching it`() {
         var memory = ReplicaMemory()
         memory.attempt = 4

@@ -1,6 +1,7 @@
 import ContainerCore
 import Glibc
 import ImageStore
+import LinuxShims
 
 /// Finds who an image's program runs as. The image is not trusted: its files are opened below its layers without following links.
 enum ImageUsers {
@@ -47,7 +48,7 @@ enum ImageUsers {
     /// The text of `/etc/NAME` as the layers together show it; empty when there is none.
     private static func read(_ name: String, layers: [String]) throws(AgentError) -> String {
         for layer in layers {
-            let root = open(layer, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let root = open(layer, Int32(SK_O_PATH) | O_DIRECTORY | O_CLOEXEC)
             guard root >= 0 else {
                 throw AgentError(.inputOutput, "failed to open the layer \(layer)", cause: String(cString: strerror(errno)))
             }
@@ -61,13 +62,19 @@ enum ImageUsers {
             defer { close(etc) }
             let file = openat(etc, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
             guard file >= 0 else {
-                if errno == ENOENT { continue }
+                if errno == ENOENT, !isOpaque(etc) { continue }
                 return ""
             }
             defer { close(file) }
             return try contents(file, "/etc/\(name)")
         }
         return ""
+    }
+
+    /// Whether the directory hides what lower layers have in it.
+    private static func isOpaque(_ directory: Int32) -> Bool {
+        var value: UInt8 = 0
+        return fgetxattr(directory, "trusted.overlay.opaque", &value, 1) == 1 && value == UInt8(ascii: "y")
     }
 
     private static func contents(_ descriptor: Int32, _ path: String) throws(AgentError) -> String {

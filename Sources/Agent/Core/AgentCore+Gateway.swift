@@ -6,10 +6,6 @@ import SidekickModel
 
 /// What the host's gateway is told and what it tells.
 extension AgentCore {
-    func gatewayConnected(_ channel: any Channel) {
-        gateways[ObjectIdentifier(channel)] = channel
-    }
-
     func gatewayDisconnected(_ channel: any Channel) {
         gateways[ObjectIdentifier(channel)] = nil
     }
@@ -18,6 +14,7 @@ extension AgentCore {
         switch message {
         case .hello(let version, let pid):
             logger.info("a gateway has connected", metadata: ["version": "\(version)", "pid": "\(pid)"])
+            gateways[ObjectIdentifier(channel)] = channel
             channel.send(GatewayOrder.sync(routes.keys.sorted().compactMap(gatewayService)).frame())
         case .load(let samples):
             session?.send(.load(samples), droppable: true)

@@ -32,6 +32,13 @@ extension AgentCore {
     func containerExited(_ containerID: String, _ exit: ContainerExit) {
         guard let (replica, attempt) = ReplicaContainer.parse(containerID) else { return }
         step(replica, .container(attempt: attempt, .exited(reason: ReplicaContainer.describe(exit))))
+        guard replicas[replica]?.lifecycle.stage == .exited else { return }
+        let path = runtime.logPath(containerID)
+        Task {
+            // A log that cannot be read leaves the failure as it is.
+            guard let words = try? await LogReader.lastLine(path: path), !words.isEmpty else { return }
+            step(replica, .container(attempt: attempt, .lastWords(words)))
+        }
     }
 
     private func perform(_ actions: [LifecycleAction], for id: ReplicaID) {

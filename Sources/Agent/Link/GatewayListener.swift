@@ -14,7 +14,7 @@ enum GatewayListener {
                     channel.eventLoop.makeCompletedFuture {
                         let handler = FrameHandler(
                             logger: logger,
-                            opened: { channel in core.assumeIsolated { $0.gatewayConnected(channel) } },
+                            opened: { _ in },
                             received: { (frame) throws(ProtocolError) in
                                 let message = try GatewayMessage(frame: frame)
                                 core.assumeIsolated { $0.received(message, from: channel) }

@@ -33,6 +33,16 @@ struct LogReader {
         }
     }
 
+    /// The last line, at most its first 200 bytes; empty when there is none.
+    @concurrent static func lastLine(path: String) async throws -> String {
+        let box = Box(LogReader(path: path))
+        let bytes = try await NIOThreadPool.singleton.runIfActive {
+            try box.reader.open(tail: 1)
+            return try box.reader.next() ?? []
+        }
+        return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }.prefix(200), as: UTF8.self)
+    }
+
     /// Carries the reader from one run on the thread pool to the next.
     /// Sendable: `read` awaits each use before it begins the next, so no two threads are ever in it at once.
     private final class Box: @unchecked Sendable {

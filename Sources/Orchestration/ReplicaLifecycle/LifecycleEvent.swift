@@ -36,6 +36,8 @@ package enum ContainerEvent: Hashable, Sendable {
     case probed(ProbeKind, failure: String?)
     /// Its first process ended; `reason` says how, as a sentence.
     case exited(reason: String)
+    /// The last line it wrote before it ended.
+    case lastWords(String)
     case removed
     case removeFailed(String)
 }

@@ -63,6 +63,8 @@ extension ReplicaLifecycle {
             checked(kind, failure: failure, now, &commands)
         case (.exited(let reason), _):
             exited(reason, now, &commands)
+        case (.lastWords(let words), .exited):
+            failure = failure.map { "\($0): \(words)" }
         case (.removed, .removing):
             // After a failure the image is looked at again: it may have been why.
             let next: Stage = goal == .removed ? .removed : failing ? .absent : .staged
