@@ -47,6 +47,7 @@ let package = Package(
         // decides: standard library only
         .target(name: "SidekickModel", swiftSettings: strict),
         .target(name: "Orchestration", dependencies: ["SidekickModel"], swiftSettings: strict),
+        .target(name: "ScalerTools", dependencies: ["SidekickModel", "Orchestration"], swiftSettings: strict),
         .target(name: "HTTPFraming", swiftSettings: strict),
         // contracts
         .target(
@@ -101,12 +102,13 @@ let package = Package(
             name: "sidekick",
             dependencies: [
                 "SidekickModel", "Orchestration", "ControlAPI", "Controller", "Agent", "Gateway", "ContainerCore",
-                "ImageStore", "LoadGenerator", "LinuxShims", argumentParser, log,
+                "ImageStore", "LoadGenerator", "ScalerTools", "LinuxShims", argumentParser, log,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         // proves
         .testTarget(name: "SidekickModelTests", dependencies: ["SidekickModel"], swiftSettings: strict),
-        .testTarget(name: "OrchestrationTests", dependencies: ["Orchestration", "SidekickModel"], swiftSettings: strict),
+        .testTarget(
+            name: "OrchestrationTests", dependencies: ["Orchestration", "SidekickModel", "ScalerTools"], swiftSettings: strict),
         .testTarget(
             name: "HTTPFramingTests",
             dependencies: [

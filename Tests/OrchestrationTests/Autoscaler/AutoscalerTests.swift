@@ -1,0 +1,89 @@
+import Orchestration
+import SidekickModel
+import Testing
+
+/// What the scaler answers in the situations an operator meets, sentences included.
+struct AutoscalerTests {
+    private func configuration(_ change: (inout ScalerConfiguration) -> Void = { _ in }) -> ScalerConfiguration {
+        var result = ScalerConfiguration(
+            minimum: 0, maximum: 10, standby: .auto, concurrency: 4, wait: 0.1, idle: 60, coldStart: 5, wake: 0.005)
+        change(&result)
+        return result
+    }
+
+    /// Drives the scaler second by second with a constant number of requests in flight.
+    private func run(
+        _ scaler: inout Autoscaler, _ configuration: ScalerConfiguration, seconds: Range<Int>, inflight: Int, rate: Int
+    ) -> ScalerDecision {
+        var decision = ScalerDecision(online: 0, standby: 0, reason: "", otherwise: "", inputs: [], next: 0)
+        for second in seconds {
+            var load = LoadSample(service: "web", seconds: 1)
+            load.inflight = inflight
+            load.busy = inflight
+            load.averageInflight = Double(inflight)
+            load.averageBusy = Double(inflight)
+            load.busyTime = Double(inflight)
+            load.peakInflight = inflight
+            load.arrivals = rate
+            load.completions = rate
+            let seen = ScalerObservation(
+                load: load, ready: decision.online, starting: 0, standby: decision.standby, standbyStarting: 0)
+            decision = scaler.step(seen, configuration: configuration, now: Instant(nanoseconds: Int64(second) * 1_000_000_000))
+        }
+        return decision
+    }
+
+    @Test func `a request held at zero brings one replica online at once`() {
+        let configuration = configuration()
+        var scaler = Autoscaler(configuration: configuration)
+        var load = LoadSample(service: "web", seconds: 0.01)
+        load.inflight = 1
+        load.queue = 1
+        load.arrivals = 1
+        load.oldestWait = 0.001
+        let decision = scaler.step(
+            ScalerObservation(load: load, ready: 0, starting: 0, standby: 1, standbyStarting: 0), configuration: configuration,
+            now: .zero)
+        #expect(decision.online == 1)
+    }
+
+    @Test func `missing data holds the count and says so`() {
+        let configuration = configuration()
+        var scaler = Autoscaler(configuration: configuration, online: 3)
+        let decision = scaler.step(
+            ScalerObservation(load: nil, ready: 3, starting: 0, standby: 0, standbyStarting: 0), configuration: configuration,
+            now: .zero)
+        #expect(decision.online == 3)
+        #expect(decision.reason == "3 online, as before: a gateway has not reported, and missing data never lowers the count")
+    }
+
+    @Test func `load rises and falls, and the count follows within its bounds, down to zero after idleness`() {
+        let configuration = configuration()
+        var scaler = Autoscaler(configuration: configuration, online: 1)
+        let busy = run(&scaler, configuration, seconds: 1..<120, inflight: 12, rate: 120)
+        #expect((4...6).contains(busy.online), "\(busy)")
+        let capped = run(&scaler, configuration, seconds: 120..<240, inflight: 400, rate: 4000)
+        #expect(capped.online == 10)
+        let idle = run(&scaler, configuration, seconds: 240..<900, inflight: 0, rate: 0)
+        #expect(idle.online == 0)
+        #expect(idle.standby >= 1)
+    }
+
+    @Test(arguments: [0, 2]) func `the count never leaves minimum and maximum`(minimum: Int) {
+        let configuration = configuration {
+            $0.minimum = minimum
+            $0.maximum = 3
+        }
+        var scaler = Autoscaler(configuration: configuration)
+        for seed in 1...20 {
+            var random = SplitMix(seed: seed)
+            for second in 0..<200 {
+                let inflight = Int.random(in: 0...30, using: &random)
+                let from = seed * 1000 + second
+                let decision = run(&scaler, configuration, seconds: from..<from + 1, inflight: inflight, rate: inflight)
+                #expect((minimum...3).contains(decision.online), "seed \(seed)")
+                #expect(decision.standby >= 0 && decision.standby + decision.online <= 3, "seed \(seed)")
+            }
+        }
+    }
+}
