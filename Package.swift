@@ -74,7 +74,7 @@ let package = Package(
             name: "ContainerCore", dependencies: ["LinuxShims", "CSeccomp"], swiftSettings: strict),
         .target(
             name: "ControllerStore",
-            dependencies: ["SidekickModel", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: ["SidekickModel", "Orchestration", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: strict),
         .target(
             name: "Controller",
@@ -120,12 +120,15 @@ let package = Package(
         .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxShims", crypto], swiftSettings: strict),
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
-        .testTarget(name: "ControllerStoreTests", dependencies: ["ControllerStore", "SidekickModel"], swiftSettings: strict),
+        .testTarget(
+            name: "ControllerStoreTests", dependencies: ["ControllerStore", "Orchestration", "SidekickModel"],
+            swiftSettings: strict),
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "LinuxShims", "SidekickModel"], swiftSettings: strict),
         .testTarget(
             name: "ControllerTests",
-            dependencies: ["Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI"],
-            swiftSettings: strict),
+            dependencies: [
+                "Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI", "ImageStore",
+            ] + nio, swiftSettings: strict),
         .testTarget(
             name: "AgentTests",
             dependencies: [

@@ -58,6 +58,8 @@ extension DesiredState: CustomStringConvertible {
 package struct Assignment: Hashable, Sendable, Codable {
     package var replica: ReplicaID
     package var service: String
+    /// May rise together with `generation` for a replica that runs: when a new revision changes only how replicas are treated (`replicas`,
+    /// `scale`, `rollout`, `stop`, `ingress`), the replica belongs to it from then on and goes on running under the new spec.
     package var revision: Int
     /// Rises with every change of this replica's order; an agent ignores one not above what it has.
     package var generation: Int64

@@ -1,0 +1,95 @@
+import ControllerStore
+import Logging
+import Orchestration
+import SidekickModel
+
+extension Conductor {
+    /// What time alone changes: liveness, rollouts in their bake time, services that just changed, the autoscaler's turn.
+    func lookAtTime() {
+        let now = clock.now()
+        liveness.advance(to: now)
+        for host in book.hosts.keys {
+            let new = liveness.liveness(of: host)
+            guard let old = lastLiveness.updateValue(new, forKey: host), old != new else { continue }
+            logger.notice("host \(host) is \(new.rawValue), was \(old.rawValue)")
+            if new == .lost { book.forgetLoad(of: host) }
+            // A host that comes or goes matters to whatever waits for room too.
+            for name in book.services.keys { touch(name) }
+        }
+        if lastSweep + Self.sweep <= now {
+            lastSweep = now
+            dirty.formUnion(book.services.keys)
+        }
+        for (name, service) in book.services {
+            if service.rollout.map({ !$0.phase.isFinished }) ?? false || warmUntil[name].map({ $0 > now }) ?? false
+                || service.record.deleting || isScalerDue(service, now: now)
+            {
+                dirty.insert(name)
+            }
+        }
+    }
+
+    /// Looks at every service that something happened to and commits what follows, in one transaction.
+    func settle() async {
+        guard !dirty.isEmpty else { return }
+        counters.rounds += 1
+        let now = clock.now()
+        liveness.advance(to: now)
+        var hosts = book.hostViews(liveness)
+        var writes: [String: [FleetWrite]] = [:]
+        let names = dirty.sorted()
+        dirty = []
+        for name in names {
+            var own = scale(name, hosts: hosts, now: now)
+            guard var view = book.view(of: name) else { continue }
+            for case .counts(_, let online, let standby) in own {
+                view.record.desiredOnline = online
+                view.record.desiredStandby = standby
+            }
+            let actions = Reconciler.actions(for: view, hosts: hosts, now: now)
+            reserve(for: actions, of: view, in: &hosts)
+            own += actions.map(FleetWrite.action)
+            if !own.isEmpty {
+                writes[name] = own
+                warmUntil[name] = now + Self.warmth
+            }
+        }
+        await commitRound(names.compactMap { name in writes[name].map { (name, $0) } })
+    }
+
+    /// One transaction for all; when that fails each service on its own, so that one which cannot be written holds nobody up.
+    private func commitRound(_ rounds: [(service: String, writes: [FleetWrite])]) async {
+        guard !rounds.isEmpty else { return }
+        do {
+            try await commit(rounds.flatMap(\.writes))
+            return
+        } catch {
+            counters.storeFailures += 1
+            logger.error("a round of \(rounds.count) services could not be committed: \(error)")
+            guard error.code == .notFound || error.code == .inputOutput || error.code == .conflict else {
+                // With the next tick again.
+                for round in rounds { touch(round.service) }
+                return
+            }
+        }
+        for round in rounds {
+            do {
+                try await commit(round.writes)
+            } catch {
+                logger.error("service \(round.service): what was decided could not be committed: \(error)")
+                touch(round.service)
+            }
+        }
+    }
+
+    /// What this round has given out already is not free for the services after.
+    private func reserve(for actions: [FleetAction], of view: ServiceView, in hosts: inout [HostView]) {
+        for case .create(_, let revision, let host, _) in actions {
+            guard let resources = view.revisions[revision]?.spec.resources,
+                let index = hosts.firstIndex(where: { $0.record.name == host })
+            else { continue }
+            hosts[index].reservedCPU = MilliCPU(hosts[index].reservedCPU.count + (resources.cpu?.count ?? 0))
+            hosts[index].reservedMemory = ByteCount(hosts[index].reservedMemory.bytes + (resources.memory?.bytes ?? 0))
+        }
+    }
+}

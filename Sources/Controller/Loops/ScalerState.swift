@@ -1,0 +1,24 @@
+import FoundationEssentials
+import Orchestration
+import SidekickModel
+
+/// What the controller remembers of a service's scaling, between steps and over restarts.
+struct ScalerState: Sendable, Codable, Hashable {
+    var starts = StartTimes()
+    /// What the store has, so that only what changed is written.
+    private enum CodingKeys: String, CodingKey { case starts }
+
+    init() {}
+
+    /// Memory that does not read (another version wrote it) is as good as none: the scaler learns anew.
+    init(text: String) {
+        self = (try? JSONDecoder().decode(ScalerState.self, from: Data(text.utf8))) ?? ScalerState()
+    }
+
+    /// - Throws: when a number in it is not finite.
+    func text() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+}
