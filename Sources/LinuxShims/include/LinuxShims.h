@@ -1,5 +1,6 @@
 #pragma once
 // Syscalls and structures that Swift cannot see or cannot use safely. One header per subject; no policy, no parsing.
+#include "SkCgroup.h"
 #include "SkContainer.h"
 #include "SkFiles.h"
 #include "SkNetlink.h"

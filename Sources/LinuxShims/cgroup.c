@@ -1,0 +1,86 @@
+#include "SkCgroup.h"
+
+#include <errno.h>
+#include <linux/bpf.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { MOST_DEVICES = 64 };
+
+static int bpf(enum bpf_cmd command, union bpf_attr *attributes) {
+  long result = syscall(SYS_bpf, command, attributes, sizeof *attributes);
+  return result < 0 ? -errno : (int)result;
+}
+
+static struct bpf_insn load(uint8_t to, int16_t offset) {
+  return (struct bpf_insn){.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = to, .src_reg = BPF_REG_1, .off = offset};
+}
+
+static struct bpf_insn calculate(uint8_t operation, uint8_t to, int32_t value) {
+  return (struct bpf_insn){.code = (uint8_t)(BPF_ALU64 | operation | BPF_K), .dst_reg = to, .imm = value};
+}
+
+static struct bpf_insn jump(uint8_t condition, uint8_t subject, int32_t value, int16_t over) {
+  return (struct bpf_insn){.code = (uint8_t)(BPF_JMP | condition | BPF_K), .dst_reg = subject, .imm = value, .off = over};
+}
+
+static struct bpf_insn leave(void) { return (struct bpf_insn){.code = BPF_JMP | BPF_EXIT}; }
+
+// Registers: 2 type, 3 access, 4 major, 5 minor. Answers 1 to allow, 0 to refuse.
+static size_t filter(struct bpf_insn *program, const struct sk_device *devices, size_t count) {
+  size_t n = 0;
+  program[n++] = load(BPF_REG_2, offsetof(struct bpf_cgroup_dev_ctx, access_type));
+  program[n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_2};
+  program[n++] = calculate(BPF_AND, BPF_REG_2, 0xffff);
+  program[n++] = calculate(BPF_RSH, BPF_REG_3, 16);
+  program[n++] = load(BPF_REG_4, offsetof(struct bpf_cgroup_dev_ctx, major));
+  program[n++] = load(BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
+  program[n++] = calculate(BPF_MOV, BPF_REG_0, 1);
+  program[n++] = jump(BPF_JNE, BPF_REG_3, BPF_DEVCG_ACC_MKNOD, 1);
+  program[n++] = leave();
+  program[n++] = jump(BPF_JEQ, BPF_REG_2, BPF_DEVCG_DEV_CHAR, 2);
+  program[n++] = calculate(BPF_MOV, BPF_REG_0, 0);
+  program[n++] = leave();
+  for (size_t i = 0; i < count; i++) {
+    int any = devices[i].minor == UINT32_MAX;
+    program[n++] = jump(BPF_JNE, BPF_REG_4, (int32_t)devices[i].major, any ? 1 : 2);
+    if (!any) program[n++] = jump(BPF_JNE, BPF_REG_5, (int32_t)devices[i].minor, 1);
+    program[n++] = leave();
+  }
+  program[n++] = calculate(BPF_MOV, BPF_REG_0, 0);
+  program[n++] = leave();
+  return n;
+}
+
+int sk_cgroup_allow_devices(int directory, const struct sk_device *devices, size_t count) {
+  if (count > MOST_DEVICES) return -E2BIG;
+  union bpf_attr query;
+  memset(&query, 0, sizeof query);
+  query.query.target_fd = (uint32_t)directory;
+  query.query.attach_type = BPF_CGROUP_DEVICE;
+  int result = bpf(BPF_PROG_QUERY, &query);
+  if (result < 0) return result;
+  if (query.query.prog_cnt > 0) return 0;
+
+  struct bpf_insn program[16 + 3 * MOST_DEVICES];
+  union bpf_attr loading;
+  memset(&loading, 0, sizeof loading);
+  loading.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  loading.insn_cnt = (uint32_t)filter(program, devices, count);
+  loading.insns = (uint64_t)(uintptr_t)program;
+  loading.license = (uint64_t)(uintptr_t) "Apache-2.0";
+  strcpy(loading.prog_name, "sidekick_dev");
+  int loaded = bpf(BPF_PROG_LOAD, &loading);
+  if (loaded < 0) return loaded;
+
+  union bpf_attr attaching;
+  memset(&attaching, 0, sizeof attaching);
+  attaching.target_fd = (uint32_t)directory;
+  attaching.attach_bpf_fd = (uint32_t)loaded;
+  attaching.attach_type = BPF_CGROUP_DEVICE;
+  attaching.attach_flags = BPF_F_ALLOW_MULTI;
+  result = bpf(BPF_PROG_ATTACH, &attaching);
+  close(loaded);
+  return result < 0 ? result : 0;
+}
