@@ -66,7 +66,7 @@ let package = Package(
         .target(name: "LinuxShims", cSettings: strictC),
         .target(name: "EventLoop", dependencies: ["LinuxShims", "SidekickModel"], swiftSettings: strict),
         .executableTarget(
-            name: "ContainerInit", cSettings: strictC,
+            name: "ContainerInit", cSettings: strictC + [.headerSearchPath("../LinuxShims/include")],
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
         .target(
             name: "ImageStore", dependencies: ["LinuxShims", "CArchive", crypto], swiftSettings: strict),

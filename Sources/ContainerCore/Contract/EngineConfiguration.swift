@@ -12,10 +12,12 @@ package struct EngineConfiguration: Hashable, Sendable, Codable {
     package var subnet: String?
     /// Whether containers may reach beyond the bridge through the host (masqueraded).
     package var masquerade: Bool
+    /// How many guards with empty namespaces are kept ready, so that preparing a container costs its root file system only; 0 for none.
+    package var readyCradles: Int
 
     package init(
         name: String, stateDirectory: String, runDirectory: String, initPath: String, subnet: String? = "10.88.0.0/16",
-        masquerade: Bool = true
+        masquerade: Bool = true, readyCradles: Int = 2
     ) {
         self.name = name
         self.stateDirectory = stateDirectory
@@ -23,5 +25,6 @@ package struct EngineConfiguration: Hashable, Sendable, Codable {
         self.initPath = initPath
         self.subnet = subnet
         self.masquerade = masquerade
+        self.readyCradles = readyCradles
     }
 }

@@ -4,5 +4,6 @@
 #include "SkContainer.h"
 #include "SkFiles.h"
 #include "SkNetlink.h"
+#include "SkPlan.h"
 #include "SkProcess.h"
 #include "SkSocket.h"

@@ -1,0 +1,128 @@
+import Glibc
+import LinuxShims
+import Synchronization
+
+extension ContainerEngine {
+    package func prepare(_ configuration: ContainerConfiguration) async throws(ContainerError) -> ContainerStatus {
+        try configuration.check()
+        let container = Container(configuration)
+        let isNew = containers.withLock { containers in
+            guard containers[configuration.id] == nil else { return false }
+            containers[configuration.id] = container
+            return true
+        }
+        guard isNew else {
+            throw ContainerError(.alreadyExists, "container \(configuration.id) exists already; remove it first")
+        }
+        do throws(ContainerError) {
+            try await threads.run { [self] () throws(ContainerError) in try build(container) }
+        } catch {
+            containers.withLock { _ = $0.removeValue(forKey: configuration.id) }
+            container.change { $0.phase = .exited }
+            throw error
+        }
+        threads.submit { [cradles] in cradles.refill() }
+        return try await status(configuration.id)
+    }
+
+    /// Everything up to the held process, on a thread that may wait; what was made is removed when a step fails.
+    private func build(_ container: Container) throws(ContainerError) {
+        let configuration = container.configuration
+        let (cradle, isJoined) = try cradles.take(userNamespace: configuration.userNamespace)
+        do throws(ContainerError) {
+            let (told, address) = try build(container, in: cradle, isJoined: isJoined)
+            container.change { state in
+                state.cradle = cradle
+                state.link = cradle.link
+                state.startEvent = told.descriptor
+                state.pid = told.message.pid
+                state.address = address
+                state.phase = .prepared
+            }
+            watch(container, cradle.link)
+        } catch {
+            // What the guard says failed is the cause of what failed here after it.
+            let error = cradle.link.failure("prepare container \(configuration.id)") ?? error
+            cradles.discard(cradle)
+            try? network?.detach(configuration.id)
+            try? directory.remove(configuration.id)
+            throw error
+        }
+    }
+
+    private func build(
+        _ container: Container, in cradle: Cradle, isJoined: Bool
+    ) throws(ContainerError) -> (told: (message: sk_message, descriptor: Descriptor?), address: String?) {
+        let configuration = container.configuration, id = configuration.id
+        let usesNetwork = configuration.network ? network : nil
+        let address = try usesNetwork?.reserve(id).address
+        let state = try directory.make(id, files: EtcFiles.make(configuration, address: address))
+        let plan = try plan(configuration, firstID: cradle.firstID)
+        let file = try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the launch plan")
+        let counter = oomCounter(cradle.cgroup)
+        try cradle.link.send(
+            SK_ASK_PLAN, descriptors: [file.number, state.number] + (counter.map { [$0.number] } ?? []))
+        // Meanwhile the guard builds.
+        if configuration.limits != ContainerLimits() { try cgroups.update(cradle.cgroup, limits: configuration.limits) }
+        _ = try usesNetwork?.attach(id, to: .process(cradle.first), limits: configuration.limits)
+        if !isJoined { try cradles.join(cradle) }
+        let told = try cradle.link.await([SK_TELL_STATE], within: 60_000, "prepare container \(id)")
+        try directory.save(
+            ContainerRecord(configuration: configuration, cradle: cradle.name, firstID: cradle.firstID, address: address))
+        return (told, address)
+    }
+
+    private func plan(_ configuration: ContainerConfiguration, firstID: UInt32?) throws(ContainerError) -> [UInt8] {
+        try LaunchPlan.compile(
+            configuration,
+            in: LaunchPlan.Surroundings(
+                firstID: firstID, filesDirectory: "\(directory.directory(of: configuration.id))/etc",
+                unifiedCgroups: hasUnifiedCgroups, seccomp: []))
+    }
+
+    private var hasUnifiedCgroups: Bool {
+        if case .clone = cgroups.entry(CgroupHandle("any")) { return true }
+        return false
+    }
+
+    /// The file in which the kernel counts the group's deaths for want of memory.
+    private func oomCounter(_ group: CgroupHandle) -> Descriptor? {
+        let files: [String]
+        switch cgroups.entry(group) {
+        case .clone(let directory): files = ["\(directory)/memory.events"]
+        case .write(let entries): files = entries.map { $0.replacingSuffix("cgroup.procs", by: "memory.oom_control") }
+        }
+        for file in files {
+            let number = open(file, O_RDONLY | O_CLOEXEC)
+            if number >= 0 { return try? Descriptor(number, "open \(file)") }
+        }
+        return nil
+    }
+}
+
+extension String {
+    func replacingSuffix(_ suffix: String, by other: String) -> String {
+        hasSuffix(suffix) ? String(dropLast(suffix.count)) + other : self
+    }
+}
+
+/// The files in /etc that belong to the container rather than to its image.
+enum EtcFiles {
+    static func make(_ configuration: ContainerConfiguration, address: String?) -> [(name: String, text: String)] {
+        let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
+        var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+        if let address { hosts += "\(address)\t\(hostname)\n" }
+        return [("hostname", "\(hostname)\n"), ("hosts", hosts), ("resolv.conf", resolver)]
+    }
+
+    /// The host's own, but for servers that only the host reaches.
+    private static var resolver: String {
+        let file = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return "" }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 16384)
+        let got = read(file, &bytes, bytes.count)
+        let lines = String(decoding: bytes.prefix(max(got, 0)), as: UTF8.self).split(separator: "\n")
+        return lines.filter { !$0.hasPrefix("nameserver 127.") && !$0.hasPrefix("nameserver ::1") }.map { "\($0)\n" }.joined()
+    }
+}

@@ -1,0 +1,122 @@
+import Glibc
+import LinuxShims
+import Synchronization
+
+/// Runs containers on the real kernel, each guarded by a `sidekick-init` of its own that outlives the engine.
+///
+/// The engine holds no truth: what lives is known by the guards' sockets, what has ended by the exit records, and a new engine of the
+/// same configuration goes on from these.
+package final class ContainerEngine: ContainerRuntime {
+    let configuration: EngineConfiguration
+    let directory: StateDirectory
+    let runDirectory: Descriptor
+    let cgroups: any CgroupDriver
+    let network: ContainerNetwork?
+    let cradles: Cradles
+    let threads: WaitingThreads
+    let watcher: GuardWatcher
+    let listeners = ExitListeners()
+    let containers = Mutex<[String: Container]>([:])
+
+    /// Makes the engine's directories and takes its copy of `sidekick-init`; nothing runs yet.
+    /// - Throws: `invalidConfiguration`, or what the kernel refused.
+    package init(_ configuration: EngineConfiguration) throws(ContainerError) {
+        try configuration.check()
+        self.configuration = configuration
+        directory = try StateDirectory(configuration.stateDirectory)
+        try makeDirectories(configuration.runDirectory)
+        runDirectory = try Descriptor.directory(configuration.runDirectory)
+        cgroups = try Cgroups.detect(parent: "/sidekick-\(configuration.name)")
+        network = configuration.subnet == nil ? nil : try ContainerNetwork(configuration: configuration)
+        cradles = try Cradles(
+            engine: configuration.name, initPath: configuration.initPath, runDirectory: runDirectory, cgroups: cgroups,
+            ready: configuration.readyCradles)
+        threads = WaitingThreads()
+        watcher = try GuardWatcher()
+    }
+
+    /// Lets go of everything but leaves containers and their guards running, for a later engine to adopt.
+    package func shutdown() async {
+        let cradles = cradles
+        _ = try? await threads.run { () throws(ContainerError) in cradles.end() }
+        watcher.end()
+        threads.end()
+        listeners.end()
+    }
+
+    /// Removes every container, the network and the cgroups: nothing of this engine is left but its empty directories.
+    package func destroy() async throws(ContainerError) {
+        for id in containers.withLock({ $0.keys.sorted() }) { try await remove(id) }
+        let cradles = cradles, network = network, cgroups = cgroups
+        try await threads.run { () throws(ContainerError) in
+            cradles.end()
+            try network?.destroy()
+            try cgroups.destroy()
+        }
+        await shutdown()
+    }
+
+    // MARK: - What is known
+
+    func find(_ id: String) throws(ContainerError) -> Container {
+        guard let container = containers.withLock({ $0[id] }), container.status != nil else {
+            throw ContainerError(.notFound, "there is no container \(id)")
+        }
+        return container
+    }
+
+    package func status(_ id: String) async throws(ContainerError) -> ContainerStatus {
+        guard let status = try find(id).status else { throw ContainerError(.notFound, "there is no container \(id)") }
+        return status
+    }
+
+    package func list() async -> [ContainerStatus] {
+        containers.withLock { $0.values.compactMap(\.status) }.sorted { $0.id < $1.id }
+    }
+
+    package func logPath(_ id: String) -> String { "\(directory.directory(of: id))/log" }
+
+    package func exits() -> AsyncStream<(id: String, exit: ContainerExit)> { listeners.stream() }
+
+    package func statistics(_ id: String) async throws(ContainerError) -> ContainerStatistics {
+        let group = try cgroup(of: find(id), for: "measure")
+        let cgroups = cgroups
+        return try await threads.run { () throws(ContainerError) in try cgroups.statistics(group) }
+    }
+
+    func cgroup(of container: Container, for operation: String) throws(ContainerError) -> CgroupHandle {
+        guard let cradle = container.state.withLock({ $0.phase == .exited ? nil : $0.cradle }) else {
+            throw ContainerError(.wrongState, "failed to \(operation) container \(container.id): it has exited")
+        }
+        return cradle.cgroup
+    }
+}
+
+/// Whoever asked for exits.
+final class ExitListeners: Sendable {
+    private let state = Mutex<(next: Int, listening: [Int: AsyncStream<(id: String, exit: ContainerExit)>.Continuation])>(
+        (0, [:]))
+
+    func stream() -> AsyncStream<(id: String, exit: ContainerExit)> {
+        let (stream, continuation) = AsyncStream.makeStream(of: (id: String, exit: ContainerExit).self)
+        let key = state.withLock { state in
+            state.next += 1
+            state.listening[state.next] = continuation
+            return state.next
+        }
+        continuation.onTermination = { [weak self] _ in self?.state.withLock { _ = $0.listening.removeValue(forKey: key) } }
+        return stream
+    }
+
+    func tell(_ id: String, _ exit: ContainerExit) {
+        for listener in state.withLock({ [AsyncStream<(id: String, exit: ContainerExit)>.Continuation]($0.listening.values) }) {
+            listener.yield((id, exit))
+        }
+    }
+
+    func end() {
+        for listener in state.withLock({ [AsyncStream<(id: String, exit: ContainerExit)>.Continuation]($0.listening.values) }) {
+            listener.finish()
+        }
+    }
+}

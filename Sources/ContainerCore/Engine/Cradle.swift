@@ -1,0 +1,172 @@
+import Glibc
+import LinuxShims
+import Synchronization
+
+/// A guard with the empty namespaces of one container to be: what costs time and depends on no container, made ahead.
+struct Cradle: Sendable {
+    /// Unique among the engine's, over restarts too: names its socket and its cgroup.
+    let name: String
+    let link: GuardLink
+    /// Pid of the namespaces' first process.
+    let first: Int32
+    let firstID: UInt32?
+    let cgroup: CgroupHandle
+}
+
+/// Makes cradles, and keeps some ready.
+final class Cradles: Sendable {
+    private let cgroups: any CgroupDriver
+    private let runDirectory: Descriptor
+    private let executable: Descriptor
+    private let ready: Int
+    private let state: Mutex<State>
+
+    private struct State {
+        var ids: IDRanges
+        var waiting: [Cradle] = []
+        var beingMade = 0
+        var counter: UInt64 = 0
+        var isEnded = false
+    }
+
+    private let prefix = String(UInt32.random(in: 0...UInt32.max), radix: 36)
+
+    /// - Parameter ready: how many are kept ready.
+    init(engine: String, initPath: String, runDirectory: Descriptor, cgroups: any CgroupDriver, ready: Int) throws(ContainerError)
+    {
+        self.cgroups = cgroups
+        self.runDirectory = runDirectory
+        self.ready = ready
+        executable = try Descriptor(sk_executable_copy(initPath), "read sidekick-init at \(initPath)")
+        state = Mutex(State(ids: IDRanges(engine: engine)))
+    }
+
+    func keep(ids first: UInt32) { state.withLock { $0.ids.keep(first) } }
+
+    /// A cradle that nobody else has: a ready one when the container is like most, else a new one.
+    func take(userNamespace: Bool) throws(ContainerError) -> (cradle: Cradle, isJoined: Bool) {
+        while userNamespace, let cradle = state.withLock({ $0.waiting.popLast() }) {
+            // One whose guard was killed meanwhile has said so.
+            if case .nothing = cradle.link.receive() { return (cradle, true) }
+            discard(cradle)
+        }
+        return (try make(userNamespace: userNamespace), false)
+    }
+
+    /// Makes ready what is missing; to be called where waiting is allowed.
+    func refill() {
+        while true {
+            let missing = state.withLock { state in
+                guard !state.isEnded, state.waiting.count + state.beingMade < ready else { return false }
+                state.beingMade += 1
+                return true
+            }
+            if !missing { return }
+            let made = try? make(userNamespace: true)
+            var kept = false
+            if let made {
+                do throws(ContainerError) {
+                    try join(made)
+                    kept = state.withLock { state in
+                        if !state.isEnded { state.waiting.append(made) }
+                        return !state.isEnded
+                    }
+                } catch {}
+                if !kept { discard(made) }
+            }
+            state.withLock { $0.beingMade -= 1 }
+            // Without the means for one now, containers are made without: they report what is wrong.
+            if !kept { return }
+        }
+    }
+
+    func end() {
+        let left = state.withLock { state in
+            state.isEnded = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for cradle in left { discard(cradle) }
+    }
+
+    /// Puts the first process into its cgroups, where it was not cloned into them.
+    func join(_ cradle: Cradle) throws(ContainerError) {
+        if case .write = cgroups.entry(cradle.cgroup) { try cgroups.join(cradle.cgroup, pid: cradle.first) }
+        try cradle.link.send(SK_ASK_JOINED)
+    }
+
+    private func make(userNamespace: Bool) throws(ContainerError) -> Cradle {
+        let (number, ids) = state.withLock { state in
+            state.counter += 1
+            return (state.counter, userNamespace ? state.ids.take() : nil)
+        }
+        if userNamespace, ids == nil { throw ContainerError(.resourceMissing, "all ranges of user ids are taken") }
+        let name = "\(prefix)-\(number)"
+        let cgroup: CgroupHandle
+        do throws(ContainerError) { cgroup = try cgroups.create(name, limits: ContainerLimits()) } catch {
+            ids.map { first in state.withLock { $0.ids.giveBack(first) } }
+            throw error
+        }
+        do throws(ContainerError) {
+            let link = try spawn(name)
+            do throws(ContainerError) {
+                let first = try clone(link, cgroup, ids)
+                return Cradle(name: name, link: link, first: first, firstID: ids, cgroup: cgroup)
+            } catch {
+                try? link.send(SK_ASK_QUIT)
+                _ = sk_reap(link.guardPID)
+                throw error
+            }
+        } catch {
+            clear(name: name, firstID: ids, cgroup: cgroup)
+            throw error
+        }
+    }
+
+    private func spawn(_ name: String) throws(ContainerError) -> GuardLink {
+        let listener = try Descriptor(sk_message_bind(runDirectory.number, "\(name).sock"), "make the socket of guard \(name)")
+        var pair: (Int32, Int32) = (-1, -1)
+        let made = withUnsafeMutableBytes(of: &pair) { sk_message_pair($0.baseAddress?.assumingMemoryBound(to: Int32.self)) }
+        guard made == 0 else { throw ContainerError(.kernelRefused, "cannot make a socket pair", cause: systemText(-made)) }
+        let ours = try Descriptor(pair.0, "make a socket pair"), theirs = try Descriptor(pair.1, "make a socket pair")
+        let pid = sk_guard_spawn(executable.number, theirs.number, listener.number)
+        guard pid > 0 else { throw ContainerError(.kernelRefused, "cannot start guard \(name)", cause: systemText(-pid)) }
+        return GuardLink(socket: ours, guardPID: pid)
+    }
+
+    private func clone(_ link: GuardLink, _ cgroup: CgroupHandle, _ firstID: UInt32?) throws(ContainerError) -> Int32 {
+        let namespaces = SK_NEW_MOUNT | SK_NEW_PID | SK_NEW_NET | SK_NEW_UTS | SK_NEW_IPC | (firstID == nil ? 0 : SK_NEW_USER)
+        var text: [UInt8] = []
+        if let firstID {
+            let map = [UInt8]("0 \(firstID) \(IDRanges.size)".utf8) + [0]
+            text = map + map
+        }
+        var group: Descriptor?
+        if case .clone(let directory) = cgroups.entry(cgroup) { group = try Descriptor.directory(directory) }
+        try link.send(
+            SK_ASK_CRADLE, wide: UInt64(namespaces), text: text, descriptors: group.map { [$0.number] } ?? [])
+        return try link.await([SK_TELL_CRADLE], within: 10_000, "clone a container's namespaces").message.first
+    }
+
+    /// Ends a cradle that will hold no container, and removes what was made for it.
+    func discard(_ cradle: Cradle) {
+        try? cradle.link.send(SK_ASK_QUIT)
+        var waits = 0
+        // Until its end of the connection closes: then its first process is gone.
+        while waits < 100 {
+            let received = cradle.link.receive(within: 100)
+            if case .end = received { break }
+            if case .nothing = received { waits += 1 }
+        }
+        _ = kill(cradle.link.guardPID, SIGKILL)
+        _ = sk_reap(cradle.link.guardPID)
+        clear(name: cradle.name, firstID: cradle.firstID, cgroup: cradle.cgroup)
+    }
+
+    /// Removes what is left of a cradle or container whose processes have ended.
+    func clear(name: String, firstID: UInt32?, cgroup: CgroupHandle) {
+        try? cgroups.remove(cgroup)
+        unlinkat(runDirectory.number, "\(name).sock", 0)
+        firstID.map { first in state.withLock { $0.ids.giveBack(first) } }
+    }
+}

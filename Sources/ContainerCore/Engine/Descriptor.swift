@@ -1,0 +1,26 @@
+import Glibc
+import LinuxShims
+
+/// A file descriptor that closes with its last reference.
+final class Descriptor: Sendable {
+    let number: Int32
+
+    /// Takes over `number`, the answer of a shim: a descriptor, or a negative error number.
+    init(_ number: Int32, _ operation: @autoclosure () -> String) throws(ContainerError) {
+        guard number >= 0 else {
+            throw ContainerError(.kernelRefused, "cannot \(operation())", cause: systemText(-number))
+        }
+        self.number = number
+    }
+
+    /// A directory to name things below.
+    static func directory(_ path: String) throws(ContainerError) -> Descriptor {
+        let number = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        return try Descriptor(number < 0 ? -errno : number, "open directory \(path)")
+    }
+
+    deinit { close(number) }
+}
+
+/// The kernel's words for an error number.
+func systemText(_ number: Int32) -> String { String(cString: strerror(number)) }

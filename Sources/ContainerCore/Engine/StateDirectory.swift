@@ -1,0 +1,136 @@
+import FoundationEssentials
+import Glibc
+import LinuxShims
+
+/// The durable half of an engine: `STATE/containers/ID/` with `record` (once prepared), `upper`, `work`, `etc`, `log`, `exit`.
+struct StateDirectory: Sendable {
+    let path: String
+    let containers: Descriptor
+
+    init(_ path: String) throws(ContainerError) {
+        self.path = path
+        try makeDirectories("\(path)/containers")
+        containers = try Descriptor.directory("\(path)/containers")
+    }
+
+    func directory(of id: String) -> String { "\(path)/containers/\(id)" }
+
+    /// Makes the directory of a new container, and what its guard needs in it.
+    func make(_ id: String, files: [(name: String, text: String)]) throws(ContainerError) -> Descriptor {
+        try make(id, 0o710)
+        for part in [LaunchPlan.upper, LaunchPlan.work, "etc"] { try make("\(id)/\(part)", 0o755) }
+        for file in files { try write(file.text.utf8.map { $0 }, to: "\(id)/etc/\(file.name)", mode: 0o644) }
+        // Its name is durable long before the guard writes into it.
+        try write([], to: "\(id)/exit", mode: 0o640)
+        return try Descriptor.directory(directory(of: id))
+    }
+
+    private func make(_ name: String, _ mode: mode_t) throws(ContainerError) {
+        guard mkdirat(containers.number, name, mode) == 0 else {
+            throw ContainerError(.kernelRefused, "cannot make directory \(path)/containers/\(name)", cause: systemText(errno))
+        }
+        // Whatever the caller's umask.
+        fchmodat(containers.number, name, mode, 0)
+    }
+
+    func write(_ bytes: [UInt8], to name: String, mode: mode_t) throws(ContainerError) {
+        let file = openat(containers.number, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        let descriptor = try Descriptor(file < 0 ? -errno : file, "make \(path)/containers/\(name)")
+        fchmod(descriptor.number, mode)
+        let written = bytes.withUnsafeBytes { Glibc.write(descriptor.number, $0.baseAddress, $0.count) }
+        guard written == bytes.count else {
+            throw ContainerError(
+                .kernelRefused, "cannot write \(path)/containers/\(name)", cause: written < 0 ? systemText(errno) : "short write")
+        }
+    }
+
+    func read(_ name: String) -> [UInt8]? {
+        let file = openat(containers.number, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard let descriptor = try? Descriptor(file < 0 ? -errno : file, "open \(name)") else { return nil }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let got = Glibc.read(descriptor.number, &piece, piece.count)
+            if got < 0 { return nil }
+            if got == 0 { return bytes }
+            bytes.append(contentsOf: piece.prefix(got))
+        }
+    }
+
+    /// Makes the container known to later engines: until then it is a leftover.
+    func save(_ record: ContainerRecord) throws(ContainerError) {
+        let id = record.configuration.id
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        guard let bytes = try? encoder.encode(record) else {
+            throw ContainerError(.invalidConfiguration, "cannot write the record of container \(id): it is no JSON")
+        }
+        try write([UInt8](bytes), to: "\(id)/record.new", mode: 0o640)
+        guard renameat(containers.number, "\(id)/record.new", containers.number, "\(id)/record") == 0 else {
+            throw ContainerError(.kernelRefused, "cannot keep the record of container \(id)", cause: systemText(errno))
+        }
+    }
+
+    func record(of id: String) -> ContainerRecord? {
+        read("\(id)/record").flatMap { try? JSONDecoder().decode(ContainerRecord.self, from: Data($0)) }
+    }
+
+    /// What the guard wrote at the container's end; nil while there is no whole record.
+    func exit(of id: String) -> ContainerExit? {
+        guard let bytes = read("\(id)/exit"), bytes.count == MemoryLayout<sk_message>.size else { return nil }
+        let message = bytes.withUnsafeBytes { $0.loadUnaligned(as: sk_message.self) }
+        guard Int(message.kind) == SK_TELL_EXITED, message.version == SK_PLAN_VERSION else { return nil }
+        return message.exit
+    }
+
+    /// The end of a container whose guard could not tell it.
+    func save(_ exit: ContainerExit, of id: String) throws(ContainerError) {
+        var message = sk_message()
+        message.kind = UInt32(SK_TELL_EXITED)
+        message.version = SK_PLAN_VERSION
+        message.state = UInt32(SK_STATE_EXITED)
+        message.code = exit.code
+        message.signal = exit.signal ?? 0
+        try write(withUnsafeBytes(of: message) { [UInt8]($0) }, to: "\(id)/exit", mode: 0o640)
+    }
+
+    func remove(_ id: String) throws(ContainerError) {
+        let error = sk_remove_tree(containers.number, id)
+        guard error == 0 else {
+            throw ContainerError(.kernelRefused, "cannot remove \(directory(of: id))", cause: systemText(-error))
+        }
+    }
+
+    func ids() -> [String] { names(in: "\(path)/containers") }
+}
+
+/// What one container is to later engines.
+struct ContainerRecord: Codable, Sendable {
+    var configuration: ContainerConfiguration
+    var cradle: String
+    /// First host id of its user namespace.
+    var firstID: UInt32?
+    var address: String?
+}
+
+/// Names in a directory, sorted; none when there is no such directory.
+func names(in path: String) -> [String] {
+    guard let directory = opendir(path) else { return [] }
+    defer { closedir(directory) }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+}
+
+func makeDirectories(_ path: String) throws(ContainerError) {
+    var part = ""
+    for component in path.split(separator: "/") {
+        part += "/\(component)"
+        guard mkdir(part, 0o711) == 0 || errno == EEXIST else {
+            throw ContainerError(.kernelRefused, "cannot make directory \(part)", cause: systemText(errno))
+        }
+    }
+}

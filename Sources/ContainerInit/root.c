@@ -1,0 +1,245 @@
+#include "root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "kernel.h"
+#include "report.h"
+
+enum { longest_path = 4096 };
+static const dev_t null_device = 1 << 8 | 3;
+
+// Where a container's symbolic links cannot lead out: every path is resolved as if `root` were the root.
+static int open_inside(int root, const char *path, uint64_t flags) {
+    while (*path == '/') path++;
+    return kernel_openat2(root, *path ? path : ".", flags | O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+// The directory holding `path`'s last component (its missing parents made), with that component in `name`.
+static int open_parent(int root, const char *path, char name[longest_path]) {
+    char parent[longest_path];
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/') length--;
+    if (length >= sizeof parent) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    memcpy(parent, path, length);
+    parent[length] = 0;
+    char *slash = strrchr(parent, '/');
+    strcpy(name, slash ? slash + 1 : parent);
+    if (slash) *slash = 0;
+    else parent[0] = 0;
+    int directory = open_inside(root, parent, O_PATH | O_DIRECTORY);
+    if (directory >= 0 || errno != ENOENT || parent[0] == 0) return directory;
+    char made[longest_path];
+    int above = open_parent(root, parent, made);
+    if (above < 0) return -1;
+    if (mkdirat(above, made, 0755) < 0 && errno != EEXIST) {
+        close(above);
+        return -1;
+    }
+    close(above);
+    return open_inside(root, parent, O_PATH | O_DIRECTORY);
+}
+
+// An O_PATH descriptor of `path`, which is made (a directory, or an empty file) when it is missing.
+static int open_target(int root, const char *path, int directory) {
+    int target = open_inside(root, path, O_PATH);
+    if (target >= 0 || errno != ENOENT) return target;
+    char name[longest_path];
+    int parent = open_parent(root, path, name);
+    if (parent < 0) return -1;
+    int made;
+    if (directory) made = mkdirat(parent, name, 0755);
+    else {
+        made = openat(parent, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644);
+        if (made >= 0) close(made);
+    }
+    int error = errno;
+    close(parent);
+    errno = error;
+    if (made < 0 && errno != EEXIST) return -1;
+    return open_inside(root, path, O_PATH);
+}
+
+static int attach(int root, int mount, const char *path) {
+    struct stat about;
+    if (fstat(mount, &about) < 0) return failed("inspect mount for", path);
+    int target = open_target(root, path, S_ISDIR(about.st_mode));
+    if (target < 0) return failed("make mount point", path);
+    int moved = move_mount(mount, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    if (moved < 0) failed("mount on", path);
+    close(target);
+    return moved;
+}
+
+static int step_mount(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *type = plan_string(plan, step->source), *target = plan_string(plan, step->target);
+    int made = fsopen(type, FSOPEN_CLOEXEC);
+    if (made < 0) return failed("open file system", type);
+    const char *key = plan_string(plan, step->options.offset);
+    for (uint32_t i = 0; i < step->options.count; i += 2) {
+        const char *value = key + strlen(key) + 1;
+        int set = *value ? fsconfig(made, FSCONFIG_SET_STRING, key, value, 0) : fsconfig(made, FSCONFIG_SET_FLAG, key, NULL, 0);
+        if (set < 0) {
+            failed("set file system option", key);
+            close(made);
+            return -1;
+        }
+        key = value + strlen(value) + 1;
+    }
+    int mount = -1, done = -1;
+    if (fsconfig(made, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) failed("create file system for", target);
+    else if ((mount = fsmount(made, FSMOUNT_CLOEXEC, (unsigned int)step->attributes)) < 0) failed("mount file system for", target);
+    else done = attach(root, mount, target);
+    close(made);
+    if (mount >= 0) close(mount);
+    return done;
+}
+
+static int step_device(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *source = plan_string(plan, step->source);
+    int mount = open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (mount < 0) return failed("open device", source);
+    struct stat about;
+    int done = -1;
+    if (fstat(mount, &about) < 0 || !S_ISCHR(about.st_mode) || about.st_rdev != step->value) {
+        errno = ENODEV;
+        failed("recognise device", source);
+    } else done = attach(root, mount, plan_string(plan, step->target));
+    close(mount);
+    return done;
+}
+
+// Makes what `kind` says at `target` below a parent that exists or is made.
+static int step_make(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *target = plan_string(plan, step->target);
+    char name[longest_path];
+    int parent = open_parent(root, target, name);
+    if (parent < 0) return failed("open parent of", target);
+    int made = 0;
+    if (step->kind == SK_STEP_LINK) made = symlinkat(plan_string(plan, step->source), parent, name);
+    else if (step->kind == SK_STEP_NODE) {
+        made = mknodat(parent, name, S_IFCHR | 0666, step->value);
+        if (made == 0) made = fchmodat(parent, name, 0666, 0);
+    } else made = mkdirat(parent, name, 0755);
+    if (made < 0 && errno == EEXIST && step->kind != SK_STEP_NODE) made = 0;
+    if (made < 0) failed("make", target);
+    close(parent);
+    return made;
+}
+
+// Files are hidden behind the container's null device, which is looked at first: an image may have put something else there
+// (CVE-2025-31133).
+static int mask_file(int root, int target) {
+    int null = open_inside(root, "dev/null", O_PATH | O_NOFOLLOW);
+    struct stat about;
+    if (null < 0) return -1;
+    if (fstat(null, &about) < 0 || !S_ISCHR(about.st_mode) || about.st_rdev != null_device) {
+        close(null);
+        errno = ENODEV;
+        return -1;
+    }
+    int cover = open_tree(null, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    close(null);
+    if (cover < 0) return -1;
+    int moved = move_mount(cover, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    close(cover);
+    return moved;
+}
+
+static int mask_directory(int target) {
+    int made = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (made < 0) return -1;
+    fsconfig(made, FSCONFIG_SET_STRING, "nr_inodes", "1", 0);
+    int cover = -1, moved = -1;
+    if (fsconfig(made, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        cover = fsmount(made, FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (cover >= 0) moved = move_mount(cover, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    if (cover >= 0) close(cover);
+    close(made);
+    return moved;
+}
+
+static int make_read_only(int target) {
+    int copy = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+    if (copy < 0) return -1;
+    struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
+    int done = mount_setattr(copy, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
+    if (done == 0) done = move_mount(copy, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    close(copy);
+    return done;
+}
+
+static int step_protect(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *path = plan_string(plan, step->target);
+    int target = open_inside(root, path, O_PATH);
+    if (target < 0) return errno == ENOENT || errno == EACCES ? 0 : failed("open", path);
+    struct stat about;
+    int done = fstat(target, &about);
+    if (done == 0 && step->kind == SK_STEP_READ_ONLY) done = make_read_only(target);
+    else if (done == 0) done = S_ISDIR(about.st_mode) ? mask_directory(target) : mask_file(root, target);
+    if (done < 0) failed(step->kind == SK_STEP_MASK ? "mask" : "make read-only", path);
+    close(target);
+    return done;
+}
+
+static int step_write(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *path = plan_string(plan, step->target), *text = plan_string(plan, step->source);
+    int file = open_inside(root, path, O_WRONLY);
+    if (file < 0) return failed("open", path);
+    int done = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : failed("write", path);
+    close(file);
+    return done;
+}
+
+static int run_step(const struct plan *plan, const struct sk_step *step, int root, int bind, int (*joined)(void)) {
+    switch (step->kind) {
+        case SK_STEP_MOUNT: return step_mount(plan, step, root);
+        case SK_STEP_BIND: return attach(root, bind, plan_string(plan, step->target));
+        case SK_STEP_DEVICE: return step_device(plan, step, root);
+        case SK_STEP_NODE:
+        case SK_STEP_LINK:
+        case SK_STEP_DIRECTORY: return step_make(plan, step, root);
+        case SK_STEP_MASK:
+        case SK_STEP_READ_ONLY: return step_protect(plan, step, root);
+        case SK_STEP_WRITE: return step_write(plan, step, root);
+        case SK_STEP_CGROUPS:
+            if (joined() < 0) return -1;
+            return unshare(CLONE_NEWCGROUP) < 0 ? failed("unshare cgroup namespace", NULL) : 0;
+        case SK_STEP_ROOT_READ_ONLY: {
+            struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
+            int done = mount_setattr(root, "", AT_EMPTY_PATH, &change, sizeof change);
+            return done < 0 ? failed("make read-only", "/") : 0;
+        }
+    }
+    errno = EINVAL;
+    return failed("run step of launch plan", NULL);
+}
+
+int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*joined)(void)) {
+    if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) return failed("attach root file system", NULL);
+    const struct sk_step *steps = plan_list(plan, plan->head->steps);
+    int next = 0;
+    for (uint32_t i = 0; i < plan->head->steps.count; i++) {
+        int bind = -1;
+        if (steps[i].kind == SK_STEP_BIND) {
+            if (next == bind_count) {
+                errno = EINVAL;
+                return failed("find mount for", plan_string(plan, steps[i].target));
+            }
+            bind = binds[next++];
+        }
+        if (run_step(plan, &steps[i], root, bind, joined) < 0) return -1;
+    }
+    if (fchdir(root) < 0) return failed("enter root file system", NULL);
+    if (kernel_pivot_root(".", ".") < 0) return failed("pivot root", NULL);
+    if (umount2(".", MNT_DETACH) < 0) return failed("detach host's root", NULL);
+    return chdir("/") < 0 ? failed("enter", "/") : 0;
+}

@@ -1,0 +1,166 @@
+#pragma once
+// What the engine and `sidekick-init` say to each other: the launch plan of one container (a flat file, mapped by its reader) and the
+// messages on a guard's socket. Both sides are always built together, so layouts are the compiler's own for this machine; the version
+// tells a guard left by an older build apart.
+#include <stdint.h>
+
+#define SK_PLAN_MAGIC 0x4c504b53u
+#define SK_PLAN_VERSION 1u
+
+// `count` elements starting `offset` bytes into the plan. Strings of a list lie back to back, each ended by NUL.
+struct sk_list {
+    uint32_t offset;
+    uint32_t count;
+};
+
+// Bits of sk_plan.flags.
+enum {
+    SK_PLAN_INIT = 1,          // our own process is pid 1 and the program its child
+    SK_PLAN_NO_NEW_PRIVS = 2,
+    SK_PLAN_MAKE_DIRECTORY = 4, // make the working directory when it is missing
+    SK_PLAN_IDMAP = 8,         // layers and writable layer are mapped by the container's user namespace
+    SK_PLAN_LAST_FLAG = 8,
+};
+
+// Kinds of sk_step. Paths named `target` are inside the container's root and never leave it, whatever symbolic links say.
+enum {
+    SK_STEP_MOUNT = 1,     // new file system of type `source` with key/value `options` on `target`
+    SK_STEP_BIND = 2,      // the host's `source` on `target`; SK_BIND_* in `flags`
+    SK_STEP_DEVICE = 3,    // the host's device node `source`, which must be device `value`, on `target`
+    SK_STEP_NODE = 4,      // a new character device `value` at `target`
+    SK_STEP_LINK = 5,      // a symbolic link at `target` saying `source`
+    SK_STEP_MASK = 6,      // hide `target` if it exists
+    SK_STEP_READ_ONLY = 7, // make the tree at `target` read-only if it exists
+    SK_STEP_DIRECTORY = 8, // a directory at `target`
+    SK_STEP_WRITE = 9,     // write `source` into the existing file `target` (sysctl)
+    SK_STEP_CGROUPS = 10,  // wait until the engine has moved us into our cgroups, then a cgroup namespace of our own
+    SK_STEP_ROOT_READ_ONLY = 11,
+    SK_STEP_LAST = 11,
+};
+
+// Bits of sk_step.flags for binds.
+enum {
+    SK_BIND_RECURSIVE = 1,
+    SK_BIND_IDMAP = 2, // map its ids by the container's user namespace where the file system can
+};
+
+struct sk_step {
+    uint32_t kind;
+    uint32_t flags;
+    uint32_t source; // offset of a string
+    uint32_t target; // offset of a string
+    struct sk_list options; // strings, key after value; `count` is the number of strings
+    uint64_t attributes;    // MOUNT_ATTR_* of the mount
+    uint64_t value;         // device number as makedev gives it
+};
+
+struct sk_limit {
+    uint32_t resource; // RLIMIT_*
+    uint32_t unused;
+    uint64_t soft;
+    uint64_t hard;
+};
+
+struct sk_plan {
+    uint32_t magic;
+    uint32_t version;
+    uint32_t size; // of the whole plan; its last byte is NUL
+    uint32_t flags;
+    // of the program
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t umask;
+    int32_t oom_score; // oom_score_adj
+    uint64_t bounding; // capability sets, bit n is capability n
+    uint64_t permitted;
+    uint64_t effective;
+    uint64_t inheritable;
+    uint64_t ambient;
+    struct sk_list programs;    // candidates for exec, tried in order
+    struct sk_list arguments;
+    struct sk_list environment;
+    struct sk_list groups;  // uint32_t
+    struct sk_list limits;  // struct sk_limit
+    struct sk_list seccomp; // struct sock_filter
+    uint32_t directory;     // offset of the working directory's string
+    uint32_t stdio_owner;   // host uid and gid that own the output pipes
+    uint32_t stdio_group;
+    // of the container
+    uint32_t hostname;
+    uint32_t upper; // host directories of the writable layer, below the state directory handed over with the plan
+    uint32_t work;
+    struct sk_list layers; // host paths, topmost first
+    struct sk_list steps;  // struct sk_step
+    uint64_t log_bytes;
+    uint32_t log_files;
+    uint32_t first_id; // host id of the container's root; 0 without user namespace
+};
+
+// Kinds of sk_message: what the engine asks of a guard (below 100), what a guard tells.
+enum {
+    SK_ASK_STATE = 1,
+    SK_ASK_CRADLE = 2,   // clone the namespaces' first process: `wide` clone flags, `text` uid map, NUL, gid map; descriptor: v2 cgroup
+    SK_ASK_PLAN = 3,     // build the container; descriptors: plan, state directory, OOM counter file (last may be absent)
+    SK_ASK_JOINED = 4,   // the first process is in its cgroups
+    SK_ASK_START = 5,
+    SK_ASK_SIGNAL = 6,   // `code` to the program
+    SK_ASK_EXEC = 7,     // a further process named `cookie`; descriptors: plan, standard input, output and error
+    SK_ASK_EXEC_KILL = 8, // kill the process named `cookie`
+    SK_ASK_QUIT = 9,     // kill everything, write no record, end
+    SK_ASK_MARK = 10,    // keep `flags` for later engines; SK_TELL_STATE gives them back
+    SK_TELL_STATE = 101, // `state`, `pid` of the program, `first` of the namespaces' first process; descriptor while prepared: start event
+    SK_TELL_CRADLE = 102,
+    SK_TELL_FAILED = 103, // `code` errno, `text` operation and object
+    SK_TELL_STARTED = 104,
+    SK_TELL_EXITED = 105, // `code`, `signal`, `flags` SK_EXIT_*; `text` and errno `cookie` of what failed before the program ran
+    SK_TELL_EXEC_EXITED = 106, // `cookie`, and as above
+    // between the guard and the container's first process only
+    SK_INNER_MAPPED = 201,
+    SK_INNER_HELD = 202,
+    SK_INNER_EXEC_FAILED = 203,
+};
+
+enum {
+    SK_STATE_IDLE = 0,
+    SK_STATE_CRADLE = 1,
+    SK_STATE_BUILDING = 2,
+    SK_STATE_PREPARED = 3,
+    SK_STATE_RUNNING = 4,
+    SK_STATE_EXITED = 5,
+};
+
+enum {
+    SK_EXIT_OUT_OF_MEMORY = 1,
+    SK_EXIT_NEVER_RAN = 2,
+};
+
+// Bits of SK_ASK_CRADLE's `wide`: clone flags (include/uapi/linux/sched.h) as Swift sees them.
+enum {
+    SK_NEW_MOUNT = 0x00020000,
+    SK_NEW_CGROUP = 0x02000000,
+    SK_NEW_UTS = 0x04000000,
+    SK_NEW_IPC = 0x08000000,
+    SK_NEW_USER = 0x10000000,
+    SK_NEW_PID = 0x20000000,
+    SK_NEW_NET = 0x40000000,
+};
+
+#define SK_MESSAGE_TEXT 448
+#define SK_MESSAGE_FDS 64
+
+// One datagram on a guard's socket, and the whole exit record (kind SK_TELL_EXITED), which fits one disk sector.
+struct sk_message {
+    uint32_t kind;
+    uint32_t version;
+    uint32_t state;
+    uint32_t flags;
+    int32_t pid;
+    int32_t first;
+    int32_t code;
+    int32_t signal;
+    uint32_t cookie;
+    uint32_t unused;
+    uint64_t wide;
+    uint64_t unused2;
+    char text[SK_MESSAGE_TEXT];
+};
