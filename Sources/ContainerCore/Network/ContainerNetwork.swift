@@ -16,9 +16,6 @@ package final class ContainerNetwork: Sendable {
     private let rules: PacketRules
     private let state: Mutex<State>
 
-    /// For removals, which wait long in the kernel and must not hold up what others do meanwhile.
-    private let removals: Mutex<Netlink>
-
     private struct State: ~Copyable {
         var netlink: Netlink
         var pool: AddressPool
@@ -38,7 +35,6 @@ package final class ContainerNetwork: Sendable {
         self.subnet = subnet
         names = NetworkNames(engine: configuration.name)
         rules = PacketRules(table: names.table, bridge: names.bridge, subnet: subnet, masquerade: configuration.masquerade)
-        removals = Mutex(try Netlink())
         state = Mutex(State(netlink: try Netlink(), pool: AddressPool(subnet.hosts)))
     }
 
@@ -161,11 +157,11 @@ package final class ContainerNetwork: Sendable {
     }
 
     private func remove(interface: String, address: IPv4Address, bridge: Int32) throws(ContainerError) {
-        try removals.withLock { netlink throws(ContainerError) in
-            try netlink.call("remove the veth \(interface)", ignoring: [ENODEV]) { sk_link_delete(&$0, interface) }
-            try netlink.call("forget the neighbour \(address)", ignoring: [ENOENT, ENODEV]) {
-                sk_neighbour_delete(&$0, bridge, address.bits.bigEndian)
-            }
+        // A socket of its own: the kernel waits some 20 ms in a removal, the same for many at once.
+        var netlink = try Netlink()
+        try netlink.call("remove the veth \(interface)", ignoring: [ENODEV]) { sk_link_delete(&$0, interface) }
+        try netlink.call("forget the neighbour \(address)", ignoring: [ENOENT, ENODEV]) {
+            sk_neighbour_delete(&$0, bridge, address.bits.bigEndian)
         }
     }
 
