@@ -5,7 +5,7 @@
 set -euo pipefail
 build=(libarchive-dev libseccomp-dev libsqlite3-dev libzstd-dev libssl-dev zlib1g-dev pkg-config gcc libc6-dev nftables iproute2 kmod sqlite3)
 test=(busybox-static skopeo qemu-system-x86 e2fsprogs cpio jq curl podman crun runc conmon iptables)
-bench=(haproxy nginx-light wrk)
+bench=(haproxy nginx-light wrk protobuf-compiler)
 case ${1:-build} in
   build) wanted=("${build[@]}") ;;
   test) wanted=("${build[@]}" "${test[@]}") ;;
