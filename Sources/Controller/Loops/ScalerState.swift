@@ -4,9 +4,14 @@ import SidekickModel
 
 /// What the controller remembers of a service's scaling, between steps and over restarts.
 struct ScalerState: Sendable, Codable, Hashable {
+    /// nil until the autoscaler was first asked.
+    var scaler: Autoscaler?
     var starts = StartTimes()
-    /// What the store has, so that only what changed is written.
-    private enum CodingKeys: String, CodingKey { case starts }
+    /// Since this controller started, hence not kept.
+    var steppedAt: Instant?
+    var savedAt: Instant?
+
+    private enum CodingKeys: String, CodingKey { case scaler, starts }
 
     init() {}
 
