@@ -47,45 +47,37 @@ package final class ControllerServer: Sendable {
         let server = APIServer(
             api: FleetAPI(conductor: conductor, store: store, images: images, logs: logs), socketPath: configuration.apiSocket,
             logger: logger)
-        let failure = await serve(conductor, server, ready: ready)
-        await listener.close()
-        unlink(configuration.apiSocket)
-        do {
-            try await store.close()
-        } catch {
-            logger.error("\(error)")
-        }
+        // Neither the loop nor the clearing up may be cut short by the cancellation that ends them.
+        let loop = Task { await conductor.run() }
+        let failure = await serve(server, ready: ready)
+        inbox.close()
+        await Task {
+            await loop.value
+            await listener.close()
+            unlink(configuration.apiSocket)
+            do throws(StoreError) {
+                try await store.close()
+            } catch {
+                logger.error("\(error)")
+            }
+        }.value
         if let failure { throw failure }
     }
 
-    /// Runs loop and API until either ends or the task is cancelled.
-    private func serve(
-        _ conductor: Conductor, _ server: APIServer, ready: @escaping @Sendable () -> Void
-    ) async -> ControllerError? {
+    /// Serves operators until the task is cancelled.
+    private func serve(_ server: APIServer, ready: @escaping @Sendable () -> Void) async -> ControllerError? {
         let logger = logger
         let agents = boundAgentPort ?? 0
-        return await withTaskGroup(of: ControllerError?.self) { group in
-            group.addTask {
-                await conductor.run()
-                return nil
+        do {
+            try await server.run {
+                logger.notice("controller ready: agents at port \(agents), operators at \(server.socketPath)")
+                ready()
             }
-            group.addTask {
-                do {
-                    try await server.run {
-                        logger.notice("controller ready: agents at port \(agents), operators at \(server.socketPath)")
-                        ready()
-                    }
-                    return nil
-                } catch is CancellationError {
-                    return nil
-                } catch {
-                    return ControllerError(.refused, "cannot serve operators at \(server.socketPath): \(error)")
-                }
-            }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            await group.waitForAll()
-            return first
+            return nil
+        } catch is CancellationError {
+            return nil
+        } catch {
+            return ControllerError(.refused, "cannot serve operators at \(server.socketPath): \(error)")
         }
     }
 

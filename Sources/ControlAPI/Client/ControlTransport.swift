@@ -3,10 +3,17 @@ import FoundationEssentials
 import Glibc
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 
 /// Sends requests to the controller's Unix socket and turns whatever goes wrong into an `APIFailure`.
 struct ControlTransport: Sendable {
     let socketPath: String
+    /// One for the process, never shut down. A socket where nobody listens is told at once rather than tried again.
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration()
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+    }()
     /// The most bytes of a JSON answer.
     private static let answerLimit = 256 << 20
 
@@ -46,7 +53,7 @@ struct ControlTransport: Sendable {
         let answer: HTTPClientResponse
         let bytes: ByteBuffer
         do {
-            answer = try await HTTPClient.shared.execute(request, timeout: .minutes(10))
+            answer = try await Self.client.execute(request, timeout: .minutes(10))
             bytes = try await answer.body.collect(upTo: Self.answerLimit)
         } catch {
             throw failure(of: error, path: path)
@@ -61,7 +68,7 @@ struct ControlTransport: Sendable {
         return AsyncThrowingStream { continuation in
             let task = Task {
                 do {
-                    let answer = try await HTTPClient.shared.execute(request, deadline: .distantFuture)
+                    let answer = try await Self.client.execute(request, deadline: .distantFuture)
                     guard answer.status == .ok else {
                         throw Self.failure(answer.status, try await answer.body.collect(upTo: 1 << 20), path: path)
                     }

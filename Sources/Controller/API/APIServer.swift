@@ -20,7 +20,8 @@ struct APIServer: Sendable {
     /// - Parameter ready: called once requests are taken.
     func run(ready: @escaping @Sendable () async -> Void) async throws {
         var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .warning)
+        // Being told to stop counts as an error there.
+        quiet.logLevel = .critical
         let path = socketPath
         let application = Application(
             router: router(), configuration: ApplicationConfiguration(address: .unixDomainSocket(path: path)),

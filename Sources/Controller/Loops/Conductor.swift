@@ -73,7 +73,7 @@ actor Conductor {
         for name in dirty { warmUntil[name] = now + Self.warmth }
     }
 
-    /// Runs until its task is cancelled.
+    /// Runs until the inbox is closed, then ends every session; a commit under way is finished first.
     func run() async {
         await note(
             .event(FleetEvent(at: clock.now(), kind: .controllerStarted, message: "controller started, epoch \(store.epoch)")))
@@ -90,7 +90,7 @@ actor Conductor {
             await settle()
         }
         ticker.cancel()
-        inbox.close()
+        for session in sessions.values { session.close() }
         for case .operation(let operation) in inbox.take() { operation.abandon() }
     }
 
