@@ -127,7 +127,8 @@ let package = Package(
         .testTarget(
             name: "ControllerTests",
             dependencies: [
-                "Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI", "ImageStore", log,
+                "Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI", "ImageStore",
+                log,
             ] + nio, swiftSettings: strict),
         .testTarget(
             name: "AgentTests",
