@@ -199,6 +199,30 @@ static int step_write(const struct plan *plan, const struct sk_step *step, int r
     return done;
 }
 
+// In the container's own /dev, so that neither image nor host path shows through.
+static int step_file(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *text = plan_string(plan, step->source), *target = plan_string(plan, step->target);
+    int directory = open_inside(root, "dev", O_PATH | O_DIRECTORY);
+    if (directory < 0) return failed("open", "/dev");
+    // A nameless file cannot be mounted; the name is taken away again once it is.
+    static const char name[] = ".made";
+    int file = openat(directory, name, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (file < 0) {
+        failed("make file for", target);
+        close(directory);
+        return -1;
+    }
+    int mount = -1, done = -1;
+    if (write(file, text, strlen(text)) != (ssize_t)strlen(text) || fchmod(file, 0644) < 0) failed("write file for", target);
+    else if ((mount = open_tree(file, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0) failed("copy mount of", target);
+    else done = attach(root, mount, target);
+    unlinkat(directory, name, 0);
+    if (mount >= 0) close(mount);
+    close(file);
+    close(directory);
+    return done;
+}
+
 static int run_step(const struct plan *plan, const struct sk_step *step, int root, int bind, int (*joined)(void)) {
     switch (step->kind) {
         case SK_STEP_MOUNT: return step_mount(plan, step, root);
@@ -210,6 +234,7 @@ static int run_step(const struct plan *plan, const struct sk_step *step, int roo
         case SK_STEP_MASK:
         case SK_STEP_READ_ONLY: return step_protect(plan, step, root);
         case SK_STEP_WRITE: return step_write(plan, step, root);
+        case SK_STEP_FILE: return step_file(plan, step, root);
         case SK_STEP_CGROUPS:
             if (joined() < 0) return -1;
             return unshare(CLONE_NEWCGROUP) < 0 ? failed("unshare cgroup namespace", NULL) : 0;

@@ -56,8 +56,8 @@ extension ContainerEngine {
         let configuration = container.configuration, id = configuration.id
         let usesNetwork = configuration.network ? network : nil
         let address = try usesNetwork?.reserve(id).address
-        let state = try directory.make(id, files: EtcFiles.make(configuration, address: address))
-        let plan = try plan(configuration, firstID: cradle.firstID)
+        let state = try directory.make(id)
+        let plan = try plan(configuration, firstID: cradle.firstID, address: address)
         let file = try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the launch plan")
         let counter = oomCounter(cradle.cgroup)
         try cradle.link.send(
@@ -72,12 +72,18 @@ extension ContainerEngine {
         return (told, address)
     }
 
-    private func plan(_ configuration: ContainerConfiguration, firstID: UInt32?) throws(ContainerError) -> [UInt8] {
+    private func plan(
+        _ configuration: ContainerConfiguration, firstID: UInt32?, address: String?
+    ) throws(ContainerError) -> [UInt8] {
         try LaunchPlan.compile(
             configuration,
             in: LaunchPlan.Surroundings(
-                firstID: firstID, filesDirectory: "\(directory.directory(of: configuration.id))/etc",
-                unifiedCgroups: hasUnifiedCgroups, seccomp: []))
+                firstID: firstID, files: EtcFiles.make(configuration, address: address),
+                unifiedCgroups: hasUnifiedCgroups, seccomp: try seccompProgram(configuration)))
+    }
+
+    func seccompProgram(_ configuration: ContainerConfiguration) throws(ContainerError) -> [UInt64] {
+        configuration.seccomp ? try seccomp.program(capabilities: configuration.capabilities) : []
     }
 
     private var hasUnifiedCgroups: Bool {
@@ -108,11 +114,11 @@ extension String {
 
 /// The files in /etc that belong to the container rather than to its image.
 enum EtcFiles {
-    static func make(_ configuration: ContainerConfiguration, address: String?) -> [(name: String, text: String)] {
+    static func make(_ configuration: ContainerConfiguration, address: String?) -> [(path: String, text: String)] {
         let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         if let address { hosts += "\(address)\t\(hostname)\n" }
-        return [("hostname", "\(hostname)\n"), ("hosts", hosts), ("resolv.conf", resolver)]
+        return [("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolver)]
     }
 
     /// The host's own, but for servers that only the host reaches.

@@ -23,8 +23,14 @@ extension ContainerEngine {
                 state.phase = .exited
                 state.exit = exit
             }
-        } else if let link = connect(record.cradle) {
-            try adopt(container, record, link)
+        } else if let link = connect(record.cradle), try adopt(container, record, link) {
+            // Its watcher says what becomes of it.
+        } else if let exit = directory.exit(of: id) {
+            // It ended while we asked.
+            container.change { state in
+                state.phase = .exited
+                state.exit = exit
+            }
         } else {
             // Its guard died with nobody watching, or with the machine.
             try directory.save(Self.killed, of: id)
@@ -42,9 +48,16 @@ extension ContainerEngine {
         return GuardLink(socket: socket, guardPID: sk_message_peer(number))
     }
 
-    private func adopt(_ container: Container, _ record: ContainerRecord, _ link: GuardLink) throws(ContainerError) {
-        try link.send(SK_ASK_STATE)
-        let told = try link.await([SK_TELL_STATE, SK_TELL_EXITED], within: 10_000, "adopt container \(container.id)")
+    /// False when its guard is dead, or dumb and therefore killed.
+    private func adopt(_ container: Container, _ record: ContainerRecord, _ link: GuardLink) throws(ContainerError) -> Bool {
+        let told: (message: sk_message, descriptor: Descriptor?)
+        do throws(ContainerError) {
+            try link.send(SK_ASK_STATE)
+            told = try link.await([SK_TELL_STATE, SK_TELL_EXITED], within: 10_000, "adopt container \(container.id)")
+        } catch {
+            if error.code == .timedOut { kill(link.guardPID, SIGKILL) }
+            return false
+        }
         record.firstID.map { cradles.keep(ids: $0) }
         let cradle = Cradle(
             name: record.cradle, link: link, first: told.message.first, firstID: record.firstID,
@@ -63,6 +76,7 @@ extension ContainerEngine {
             }
         }
         watch(container, link)
+        return true
     }
 
     /// Guards, cgroups and veths of containers that nobody knows.

@@ -13,6 +13,7 @@ package final class ContainerEngine: ContainerRuntime {
     let cgroups: any CgroupDriver
     let network: ContainerNetwork?
     let cradles: Cradles
+    let seccomp = SeccompCompiler()
     let threads: WaitingThreads
     let watcher: GuardWatcher
     let listeners = ExitListeners()

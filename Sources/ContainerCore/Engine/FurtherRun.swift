@@ -7,6 +7,7 @@ struct FurtherRun {
     let container: Container
     let arguments: [String]
     let timeoutMilliseconds: Int64
+    let seccomp: [UInt64]
 
     private static let largestOutput = 65_536
 
@@ -50,7 +51,7 @@ struct FurtherRun {
 
     /// Has the container's first process start ours; gives the reading end of its output.
     private func start(_ link: GuardLink, _ cookie: UInt32) throws(ContainerError) -> Descriptor {
-        let plan = try LaunchPlan.compile(further: arguments, in: container.configuration, seccomp: [])
+        let plan = try LaunchPlan.compile(further: arguments, in: container.configuration, seccomp: seccomp)
         let file = try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the launch plan")
         let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
         let input = try Descriptor(null < 0 ? -errno : null, "open /dev/null")

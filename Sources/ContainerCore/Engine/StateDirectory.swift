@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import LinuxShims
 
-/// The durable half of an engine: `STATE/containers/ID/` with `record` (once prepared), `upper`, `work`, `etc`, `log`, `exit`.
+/// The durable half of an engine: `STATE/containers/ID/` with `record` (once prepared), `upper`, `work`, `log`, `exit`.
 struct StateDirectory: Sendable {
     let path: String
     let containers: Descriptor
@@ -16,10 +16,9 @@ struct StateDirectory: Sendable {
     func directory(of id: String) -> String { "\(path)/containers/\(id)" }
 
     /// Makes the directory of a new container, and what its guard needs in it.
-    func make(_ id: String, files: [(name: String, text: String)]) throws(ContainerError) -> Descriptor {
+    func make(_ id: String) throws(ContainerError) -> Descriptor {
         try make(id, 0o710)
-        for part in [LaunchPlan.upper, LaunchPlan.work, "etc"] { try make("\(id)/\(part)", 0o755) }
-        for file in files { try write(file.text.utf8.map { $0 }, to: "\(id)/etc/\(file.name)", mode: 0o644) }
+        for part in [LaunchPlan.upper, LaunchPlan.work] { try make("\(id)/\(part)", 0o755) }
         // Its name is durable long before the guard writes into it.
         try write([], to: "\(id)/exit", mode: 0o640)
         return try Descriptor.directory(directory(of: id))

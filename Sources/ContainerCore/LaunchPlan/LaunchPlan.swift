@@ -6,8 +6,8 @@ enum LaunchPlan {
     struct Surroundings {
         /// First host id of the container's user namespace; nil without one.
         var firstID: UInt32?
-        /// Directory of the host holding `hosts`, `hostname` and `resolv.conf` made for this container.
-        var filesDirectory: String
+        /// Files made for this container, by path inside.
+        var files: [(path: String, text: String)]
         /// Whether the host has cgroup v2 alone.
         var unifiedCgroups: Bool
         /// BPF instructions, eight bytes each; empty for none.
@@ -17,7 +17,6 @@ enum LaunchPlan {
     /// Names below the container's state directory.
     static let upper = "upper"
     static let work = "work"
-    static let etcFiles = ["hostname", "hosts", "resolv.conf"]
 
     static func compile(
         _ configuration: ContainerConfiguration, in surroundings: Surroundings
@@ -94,12 +93,7 @@ enum LaunchPlan {
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
         var steps = StandardRoot.steps(userNamespace: mapped, unifiedCgroups: surroundings.unifiedCgroups)
-        for name in etcFiles {
-            steps.append(
-                .bind(
-                    source: "\(surroundings.filesDirectory)/\(name)", target: "/etc/\(name)", .inert, recursive: false,
-                    idmapped: mapped))
-        }
+        steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []
             switch mount.kind {
@@ -165,6 +159,10 @@ enum LaunchPlan {
             record.kind = UInt32(SK_STEP_WRITE)
             record.source = writer.string(text)
             record.target = writer.string(to)
+        case .file(let text, let target):
+            record.kind = UInt32(SK_STEP_FILE)
+            record.source = writer.string(text)
+            record.target = writer.string(target)
         case .cgroups: record.kind = UInt32(SK_STEP_CGROUPS)
         case .rootReadOnly: record.kind = UInt32(SK_STEP_ROOT_READ_ONLY)
         }

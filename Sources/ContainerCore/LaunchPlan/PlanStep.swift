@@ -9,6 +9,7 @@ enum PlanStep: Sendable {
     case readOnly(String)
     case directory(String)
     case write(String, to: String)
+    case file(text: String, target: String)
     case cgroups
     case rootReadOnly
 }

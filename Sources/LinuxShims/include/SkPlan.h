@@ -35,7 +35,8 @@ enum {
     SK_STEP_WRITE = 9,     // write `source` into the existing file `target` (sysctl)
     SK_STEP_CGROUPS = 10,  // wait until the engine has moved us into our cgroups, then a cgroup namespace of our own
     SK_STEP_ROOT_READ_ONLY = 11,
-    SK_STEP_LAST = 11,
+    SK_STEP_FILE = 12, // a file holding the text `source`, without a name of its own, mounted on `target`; after /dev is there
+    SK_STEP_LAST = 12,
 };
 
 // Bits of sk_step.flags for binds.
