@@ -118,11 +118,15 @@ extension FleetBook {
         return replica.record.service
     }
 
-    /// A session begins: nothing of what was known of the host's replicas counts unless its agent says it again.
-    mutating func forgetUnreported(of host: String, except reported: Set<ReplicaID>) {
-        for id in replicasOfHost[host] ?? [] where !reported.contains(id) {
-            replicas[id]?.observed = nil
-            replicas[id]?.readySince = nil
+    /// A session begins with a full report, about the replicas `reported`: it replaces what was known, whatever its generations.
+    mutating func beginReport(of host: String, about reported: Set<ReplicaID>) {
+        for id in replicasOfHost[host] ?? [] {
+            if reported.contains(id) {
+                replicas[id]?.observed?.generation = 0
+            } else {
+                replicas[id]?.observed = nil
+                replicas[id]?.readySince = nil
+            }
         }
     }
 

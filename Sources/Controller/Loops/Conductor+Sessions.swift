@@ -5,52 +5,38 @@ import Orchestration
 import SidekickModel
 
 extension Conductor {
-    func handle(_ event: SessionEvent) async {
+    func handle(_ event: SessionEvent) {
         switch event {
         case .hello(let session, let identity, let secret, let observed):
-            await greet(session, identity, secret: secret, observed)
+            greet(session, identity, secret: secret, observed)
         case .message(let session, let message):
             guard let host = hostOfSession[session.id] else { return }
             liveness.heard(host, now: clock.now())
             receive(message, from: host, session)
-        case .closed(let session, let reason): await farewell(session, reason)
+        case .closed(let session, let reason): farewell(session, reason)
         }
     }
 
-    private func greet(
-        _ session: AgentSession, _ identity: HostIdentity, secret: String, _ observed: [ObservedReplica]
-    ) async {
+    private func greet(_ session: AgentSession, _ identity: HostIdentity, secret: String, _ observed: [ObservedReplica]) {
         let host = identity.host
         guard Self.isEqual(secret, joinSecret) else {
             session.refuse("the join secret is not this controller's: give the agent the secret of this fleet")
             counters.refusedHosts += 1
-            await noteRefusal(of: host, "\(host) at \(session.remote) was refused: wrong join secret")
+            noteRefusal(of: host, "\(host) at \(session.remote) was refused: wrong join secret")
             return
         }
         let now = clock.now()
-        var writes: [FleetWrite] = []
         let known = book.hosts[host]
         var record = known ?? HostRecord(name: host, labels: [:], cpu: identity.cpu, memory: identity.memory, joinedAt: now)
         record.labels = identity.labels
         record.cpu = identity.cpu
         record.memory = identity.memory
-        if record != known { writes.append(.host(record)) }
-        let kind: FleetEvent.Kind = known == nil ? .hostJoined : .hostConnected
-        writes.append(
-            .action(
-                .event(
-                    FleetEvent(
-                        at: now, kind: kind, host: host,
-                        message:
-                            "\(host) \(known == nil ? "joined" : "connected") from \(session.remote), version \(identity.version)"
-                    ))))
-        do {
-            try await commit(writes)
-        } catch {
-            // Without a record nothing can be placed there; the agent comes again.
-            session.refuse("the controller cannot record this host: \(error)")
-            return
-        }
+        // Committed with this round: a thousand agents that come back at once cost one transaction.
+        if record != known { pending.append(.host(record)) }
+        note(
+            FleetEvent(
+                at: now, kind: known == nil ? .hostJoined : .hostConnected, host: host,
+                message: "\(host) \(known == nil ? "joined" : "connected") from \(session.remote), version \(identity.version)"))
         install(session, identity, observed, now: now)
     }
 
@@ -64,16 +50,14 @@ extension Conductor {
         hostOfSession[session.id] = host
         versions[host] = identity.version
         liveness.connected(host, now: now)
-        book.forgetUnreported(of: host, except: Set(observed.map(\.replica)))
+        book.beginReport(of: host, about: Set(observed.map(\.replica)))
         for service in routes.keys where book.services[service] == nil { routes[service] = nil }
         session.send(
             .sync(
                 epoch: store.epoch, assignments: book.assignments(of: host),
                 routes: book.services.keys.sorted().compactMap { currentRoute(of: $0) }))
         take(observed, from: host, session, now: now)
-        for id in book.replicasOfHost[host] ?? [] {
-            if let service = book.replicas[id]?.record.service { touch(service) }
-        }
+        touchServices(of: host)
     }
 
     private func receive(_ message: AgentMessage, from host: String, _ session: AgentSession) {
@@ -94,8 +78,10 @@ extension Conductor {
     private func take(_ reports: [ObservedReplica], from host: String, _ session: AgentSession, now: Instant) {
         var strangers: [ReplicaID] = []
         for report in reports {
+            let failures = book.replicas[report.replica]?.failures ?? 0
             if let service = book.observe(report, from: host, now: now) {
                 touch(service)
+                if let after = book.replicas[report.replica]?.failures, after > failures { noteFailure(report, host, now) }
             } else if report.phase == .removed {
                 strangers.append(report.replica)
             }
@@ -104,7 +90,15 @@ extension Conductor {
         if !strangers.isEmpty { session.send(.forget(strangers)) }
     }
 
-    private func farewell(_ session: AgentSession, _ reason: String) async {
+    private func noteFailure(_ report: ObservedReplica, _ host: String, _ now: Instant) {
+        note(
+            FleetEvent(
+                at: now, kind: .replicaFailed, service: report.service, host: host, replica: report.replica,
+                message:
+                    "\(report.replica) of revision \(report.revision) failed on \(host): \(report.failure ?? "no reason given")"))
+    }
+
+    private func farewell(_ session: AgentSession, _ reason: String) {
         guard let host = hostOfSession.removeValue(forKey: session.id) else { return }
         sessions[host] = nil
         liveness.disconnected(host, now: clock.now())
@@ -119,12 +113,12 @@ extension Conductor {
     }
 
     /// At most one a minute and host, since whoever is refused may try for ever.
-    private func noteRefusal(of host: String, _ message: String) async {
+    private func noteRefusal(of host: String, _ message: String) {
         let now = clock.now()
         if let last = refusals[host], last + .seconds(60) > now { return }
         if refusals.count > 1000 { refusals.removeAll() }
         refusals[host] = now
-        await note(.event(FleetEvent(at: now, kind: .hostRefused, host: host, message: message)))
+        note(FleetEvent(at: now, kind: .hostRefused, host: host, message: message))
     }
 
     /// Takes the same time wherever the first difference is.

@@ -10,14 +10,25 @@ extension Conductor {
         liveness.advance(to: now)
         for host in book.hosts.keys {
             let new = liveness.liveness(of: host)
-            guard let old = lastLiveness.updateValue(new, forKey: host), old != new else { continue }
-            logger.notice("host \(host) is \(new.rawValue), was \(old.rawValue)")
-            if new == .lost { book.forgetLoad(of: host) }
+            let old = lastLiveness.updateValue(new, forKey: host)
+            guard old != new else { continue }
+            if let old { logger.notice("host \(host) is \(new.rawValue), was \(old.rawValue)") }
+            if new == .lost {
+                book.forgetLoad(of: host)
+                let count = book.replicasOfHost[host]?.count ?? 0
+                note(
+                    FleetEvent(
+                        at: now, kind: .hostLost, host: host,
+                        message:
+                            "\(host) was not heard of for \(timings.liveness.loss); its \(count) replicas are replaced elsewhere")
+                )
+            }
             // A host that comes or goes matters to whatever waits for room too.
             for name in book.services.keys { touch(name) }
         }
         if lastSweep + Self.sweep <= now {
             lastSweep = now
+            warmUntil = warmUntil.filter { $0.value > now && book.services[$0.key] != nil }
             dirty.formUnion(book.services.keys)
         }
         for (name, service) in book.services {
@@ -31,6 +42,7 @@ extension Conductor {
 
     /// Looks at every service that something happened to and commits what follows, in one transaction.
     func settle() async {
+        await commitPending()
         guard !dirty.isEmpty else { return }
         counters.rounds += 1
         let now = clock.now()
@@ -55,6 +67,20 @@ extension Conductor {
             }
         }
         await commitRound(names.compactMap { name in writes[name].map { (name, $0) } })
+    }
+
+    /// Hosts come first, since what follows may place replicas on them. What cannot be written now goes with the next round.
+    private func commitPending() async {
+        guard !pending.isEmpty else { return }
+        do {
+            try await commit(pending)
+            pending = []
+        } catch {
+            counters.storeFailures += 1
+            logger.error("\(pending.count) hosts and events could not be recorded yet: \(error)")
+            // The history is bounded anyway; hosts must not be lost.
+            if pending.count > 1000 { pending.removeAll { if case .host = $0 { false } else { true } } }
+        }
     }
 
     /// One transaction for all; when that fails each service on its own, so that one which cannot be written holds nobody up.

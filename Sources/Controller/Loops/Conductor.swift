@@ -46,6 +46,8 @@ actor Conductor {
     var warmUntil: [String: Instant] = [:]
     /// Services whose gateways hold requests: the autoscaler is asked out of turn.
     var urgent: Set<String> = []
+    /// Goes with the next commit.
+    var pending: [FleetWrite] = []
     var lastSweep: Instant
     /// The route each service had when it was last sent.
     var routes: [String: ServiceRoute] = [:]
@@ -75,8 +77,7 @@ actor Conductor {
 
     /// Runs until the inbox is closed, then ends every session; a commit under way is finished first.
     func run() async {
-        await note(
-            .event(FleetEvent(at: clock.now(), kind: .controllerStarted, message: "controller started, epoch \(store.epoch)")))
+        note(FleetEvent(at: clock.now(), kind: .controllerStarted, message: "controller started, epoch \(store.epoch)"))
         let interval = timings.tick
         let inbox = inbox
         let ticker = Task {
@@ -96,7 +97,7 @@ actor Conductor {
 
     private func carryOut(_ command: Command) async {
         switch command {
-        case .session(let event): await handle(event)
+        case .session(let event): handle(event)
         case .tick: lookAtTime()
         case .operation(let operation): await operation.carryOut(self)
         }
@@ -117,14 +118,8 @@ actor Conductor {
         send(facts)
     }
 
-    /// Records something whose loss matters to nobody but the reader of the history.
-    func note(_ action: FleetAction) async {
-        do {
-            try await commit([.action(action)])
-        } catch {
-            logger.error("an event could not be recorded: \(error)")
-        }
-    }
+    /// Records what happened, with this round's commit.
+    func note(_ event: FleetEvent) { pending.append(.action(.event(event))) }
 }
 
 /// What the metrics count of the loop.
