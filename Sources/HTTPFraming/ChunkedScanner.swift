@@ -1,17 +1,33 @@
 /// Follows a chunked body (RFC 9112 section 7.1) to its last byte, trailers included.
 ///
 /// Strict where readers differ: sizes are hexadecimal digits only, at most fifteen of them; lines end in CR LF; what follows a
-/// size starts with `;`; trailers are well-formed field lines.
+/// size starts with `;`; trailers are well-formed field lines that say nothing about the message's framing or way.
 package struct ChunkedScanner: Hashable, Sendable {
     private enum State: UInt8, Hashable, Sendable {
-        case sizeStart, size, `extension`, sizeEnd, data, dataEnd, dataEndFeed
+        case sizeStart, size, extensionStart, extensionName, extensionValueStart, extensionValue, extensionQuoted,
+            extensionQuotedEnd
+        case sizeEnd, data, dataEnd, dataEndFeed
         case trailerStart, trailerName, trailerValue, trailerEnd, lastFeed, done
     }
+
+    /// Trailers that frame, route or manage the connection (RFC 9110 section 6.5.1): a reader that merges trailers into the head would
+    /// take them for its own. By hash, as a name may come in pieces.
+    private static let forbidden: Set<UInt64> = Set(
+        [
+            "content-length", "transfer-encoding", "host", "connection", "keep-alive", "proxy-connection", "upgrade", "expect",
+            "te",
+            "trailer",
+        ].map { $0.utf8.reduce(hashStart, hash) })
+    private static let hashStart: UInt64 = 0xcbf2_9ce4_8422_2325
+
+    private static func hash(_ hash: UInt64, _ byte: UInt8) -> UInt64 { (hash ^ UInt64(byte | 0x20)) &* 0x0000_0100_0000_01b3 }
 
     private var state = State.sizeStart
     private var digits: UInt8 = 0
     /// The size read so far, then what is left of the chunk's data.
     private var left: UInt64 = 0
+    /// FNV-1a of the trailer name read so far, in lower case.
+    private var name: UInt64 = 0
     /// Bytes of this chunk's extension, or of all trailers.
     private var used = 0
     private let extensionLimit: Int
@@ -50,15 +66,8 @@ package struct ChunkedScanner: Hashable, Sendable {
             state = .size
             try stepSize(byte)
         case .size: try stepSize(byte)
-        case .extension:
-            if byte == 0x0D {
-                state = .sizeEnd
-                return
-            }
-            guard byte != 0x0A else { throw .bareLineFeed }
-            guard byte == 0x09 || !ByteClass.isControl(byte) else { throw .invalidChunkSize }
-            used += 1
-            guard used <= extensionLimit else { throw .chunkExtensionTooLong }
+        case .extensionStart, .extensionName, .extensionValueStart, .extensionValue, .extensionQuoted, .extensionQuotedEnd:
+            try stepExtension(byte)
         case .sizeEnd:
             guard byte == 0x0A else { throw .bareCarriageReturn }
             used = 0
@@ -85,8 +94,29 @@ package struct ChunkedScanner: Hashable, Sendable {
         guard digits > 0 else { throw .invalidChunkSize }
         switch byte {
         case 0x0D: state = .sizeEnd
-        case 0x3B: state = .extension
+        case 0x3B: state = .extensionStart
         case 0x0A: throw .bareLineFeed
+        default: throw .invalidChunkSize
+        }
+    }
+
+    /// Reads `name`, `name=token` or `name="text"` behind a `;`.
+    private mutating func stepExtension(_ byte: UInt8) throws(FramingError) {
+        used += 1
+        guard used <= extensionLimit || byte == 0x0D else { throw .chunkExtensionTooLong }
+        guard byte != 0x0A else { throw .bareLineFeed }
+        switch (state, byte) {
+        case (.extensionName, 0x0D), (.extensionValue, 0x0D), (.extensionQuotedEnd, 0x0D): state = .sizeEnd
+        case (.extensionName, 0x3B), (.extensionValue, 0x3B), (.extensionQuotedEnd, 0x3B): state = .extensionStart
+        case (.extensionName, 0x3D): state = .extensionValueStart
+        case (.extensionValueStart, 0x22): state = .extensionQuoted
+        case (.extensionQuoted, 0x22): state = .extensionQuotedEnd
+        // No escapes: where such text ends is what readers could differ on.
+        case (.extensionQuoted, 0x20..<0x7F) where byte != 0x5C: break
+        case (.extensionStart, _) where ByteClass.isToken(byte): state = .extensionName
+        case (.extensionValueStart, _) where ByteClass.isToken(byte): state = .extensionValue
+        case (.extensionName, _) where ByteClass.isToken(byte): break
+        case (.extensionValue, _) where ByteClass.isToken(byte): break
         default: throw .invalidChunkSize
         }
     }
@@ -102,13 +132,16 @@ package struct ChunkedScanner: Hashable, Sendable {
             }
             guard byte != 0x0A else { throw .bareLineFeed }
             guard ByteClass.isToken(byte) else { throw .invalidTrailer }
+            name = Self.hash(Self.hashStart, byte)
             state = .trailerName
         case .trailerName:
             if byte == 0x3A {
+                guard !Self.forbidden.contains(name) else { throw .invalidTrailer }
                 state = .trailerValue
                 return
             }
             guard ByteClass.isToken(byte) else { throw .invalidTrailer }
+            name = Self.hash(name, byte)
         case .trailerValue:
             if byte == 0x0D {
                 state = .trailerEnd

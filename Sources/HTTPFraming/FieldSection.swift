@@ -96,9 +96,11 @@ struct FieldSection: Sendable {
             host = fields.count - 1
         case .contentLength:
             guard contentLength == nil else { throw .duplicateContentLength }
+            guard !Self.hasTabAround(bytes, start, end) else { throw .invalidContentLength }
             contentLength = try Self.decimal(bytes, start, end)
         case .transferEncoding:
             guard !chunked else { throw .invalidTransferCoding }
+            guard !Self.hasTabAround(bytes, start, end) else { throw .invalidTransferCoding }
             try Self.checkTransferCoding(bytes, start, end)
             chunked = true
         case .connection: try noteConnection(bytes, start, end)
@@ -108,6 +110,22 @@ struct FieldSection: Sendable {
             expectsContinue = true
         default: break
         }
+    }
+
+    /// Whether there is a tab between the colon and the value, or between it and the end of the line. Allowed elsewhere, but some
+    /// readers (llhttp) take it for a part of the value, and these fields say where the message ends.
+    private static func hasTabAround(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) -> Bool {
+        var index = start - 1
+        while bytes.load(fromByteOffset: index, as: UInt8.self) != 0x3A {
+            if bytes.load(fromByteOffset: index, as: UInt8.self) == 0x09 { return true }
+            index -= 1
+        }
+        index = end
+        while bytes.load(fromByteOffset: index, as: UInt8.self) != 0x0D {
+            if bytes.load(fromByteOffset: index, as: UInt8.self) == 0x09 { return true }
+            index += 1
+        }
+        return false
     }
 
     private static func decimal(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) throws(FramingError) -> UInt64 {

@@ -50,10 +50,10 @@ extension FramingError: CustomStringConvertible {
         case .transferCodingBeforeHTTP11: "HTTP/1.0 has no Transfer-Encoding"
         case .invalidConnectionOption: "Connection is not a list of tokens"
         case .unsupportedExpectation: "the only expectation known here is 100-continue"
-        case .invalidChunkSize: "a chunk size is not a hexadecimal number"
+        case .invalidChunkSize: "a chunk size is not a hexadecimal number, or its extension not a name with an optional value"
         case .chunkExtensionTooLong: "a chunk extension is too long"
         case .missingChunkEnd: "a chunk is not followed by an end of line"
-        case .invalidTrailer: "a trailer is not a field"
+        case .invalidTrailer: "a trailer is not a field, or one that only a head may have"
         case .trailersTooLarge: "the trailers are too large"
         }
     }

@@ -2,11 +2,25 @@ extension ImageStore {
     package func importImage(
         path: String, name: String?, configuration: ImageConfiguration?
     ) async throws(ImageError) -> [StoredImage] {
+        try await staging { [self] staging throws(ImageError) in
+            try ImageImport(
+                staging: staging, layers: layers, limits: limits, path: path, name: name, configuration: configuration
+            ).run()
+        }
+    }
+
+    /// Lets `read` stage images, and when they are found good, stores and names them; else nothing of them stays.
+    func staging(
+        _ read: @escaping @Sendable (Staging) throws(ImageError) -> [ImageImport.Image]
+    ) async throws(ImageError) -> [StoredImage] {
         try await adding { () async throws(ImageError) in
             let staging = try await pool.run { [self] () throws(ImageError) in try Staging(layout, workshop) }
             let result: Result<[StoredImage], ImageError>
             do throws(ImageError) {
-                result = .success(try await importImage(into: staging, path, name, configuration))
+                let found = try await pool.run { () throws(ImageError) in try read(staging) }
+                // Unpacked before it is named: so every diff id and every member is found good or refused.
+                try await unpackLayers(of: found.map(\.image)) { staging.path($0) }
+                result = .success(try await pool.run { [self] () throws(ImageError) in try take(found, from: staging) })
             } catch {
                 result = .failure(error)
             }
@@ -15,24 +29,13 @@ extension ImageStore {
         }
     }
 
-    private func importImage(
-        into staging: Staging, _ path: String, _ name: String?, _ configuration: ImageConfiguration?
-    ) async throws(ImageError) -> [StoredImage] {
-        let found = try await pool.run { [self] () throws(ImageError) in
-            try ImageImport(
-                staging: staging, layers: layers, limits: limits, path: path, name: name, configuration: configuration
-            ).run()
-        }
-        // Unpacked before it is named: so every diff id and every member is found good or refused.
-        try await unpackLayers(of: found.map(\.image)) { staging.path($0) }
-        return try await pool.run { [self] () throws(ImageError) in
-            for item in found { try staging.commit(item.image.blobs) }
-            return try NamesIndex.update(layout) { index in
-                for item in found {
-                    for name in item.names { index.assign(name, item.image.digest) }
-                }
-                return found.map { $0.image.stored(names: index.names(of: $0.image.digest)) }
+    private func take(_ found: [ImageImport.Image], from staging: Staging) throws(ImageError) -> [StoredImage] {
+        for item in found { try staging.commit(item.image.blobs) }
+        return try NamesIndex.update(layout) { index in
+            for item in found {
+                for name in item.names { index.assign(name, item.image.digest) }
             }
+            return found.map { $0.image.stored(names: index.names(of: $0.image.digest)) }
         }
     }
 

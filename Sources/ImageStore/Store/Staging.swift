@@ -43,6 +43,23 @@ final class Staging: Sendable {
         return blob
     }
 
+    /// Stores what `fill` writes and finishes.
+    func add(what: String, _ fill: (any ByteSink) throws(ImageError) -> Void) throws(ImageError) -> Blob {
+        let temporary = directory + "/incoming"
+        do throws(ImageError) {
+            let sink = HashedSink(try FileSink(path: temporary, doing: "storing \(what)"))
+            try fill(sink)
+            guard let digest = sink.digest else { throw ImageError(.inputOutput, "storing \(what): it was not finished") }
+            try Files.move(temporary, to: directory + "/" + digest.hex, doing: "storing \(what)")
+            let blob = Blob(digest: digest, size: sink.count)
+            staged.withLock { $0[digest] = blob }
+            return blob
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+    }
+
     func add(_ bytes: [UInt8], what: String) throws(ImageError) -> Blob {
         let blob = Blob(digest: Digest(of: bytes), size: Int64(bytes.count))
         let file = try Descriptor(

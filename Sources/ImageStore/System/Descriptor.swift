@@ -24,6 +24,13 @@ struct Descriptor: ~Copyable, Sendable {
         number = opened
     }
 
+    /// Opens `name`, with its terminating zero, below `directory`.
+    init(at directory: Int32, _ name: [CChar], _ flags: Int32, doing: @autoclosure () -> String) throws(ImageError) {
+        let opened = retrying { openat(directory, name, flags | O_CLOEXEC) }
+        guard opened >= 0 else { throw .system(doing(), "open") }
+        number = opened
+    }
+
     func status(doing: @autoclosure () -> String) throws(ImageError) -> stat {
         var found = stat()
         guard fstat(number, &found) == 0 else { throw .system(doing(), "fstat") }

@@ -95,6 +95,20 @@ enum Files {
         return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT
     }
 
+    /// Names in an open directory, with their terminating zeros, sorted bytewise; nil with errno when it cannot be read.
+    static func names(at directory: Int32) -> [[CChar]]? {
+        let opened = retrying { openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard opened >= 0 else { return nil }
+        guard let stream = fdopendir(opened) else {
+            close(opened)
+            return nil
+        }
+        defer { closedir(stream) }
+        return entries(of: stream).map(\.name).sorted { left, right in
+            left.lexicographicallyPrecedes(right) { UInt8(bitPattern: $0) < UInt8(bitPattern: $1) }
+        }
+    }
+
     private static func entries(of directory: OpaquePointer) -> [(name: [CChar], kind: UInt8)] {
         var found: [(name: [CChar], kind: UInt8)] = []
         while let entry = readdir(directory) {
