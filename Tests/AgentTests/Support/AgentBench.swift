@@ -1,6 +1,7 @@
 import AgentProtocol
 import ContainerCore
 import FoundationEssentials
+import ImageStore
 import Logging
 import NIOCore
 import NIOPosix
@@ -50,8 +51,10 @@ final class AgentBench: Sendable {
         controller = try await ScriptedController(group: group)
     }
 
-    /// Starts an agent and waits until it is ready.
-    func startAgent(_ change: (inout AgentConfiguration) -> Void = { _ in }) async throws {
+    /// Starts an agent, on the fakes when nothing else is given, and waits until it is ready.
+    func startAgent(
+        on host: (runtime: any ContainerRuntime, images: any ImageLibrary)? = nil, _ change: (inout AgentConfiguration) -> Void = { _ in }
+    ) async throws {
         var configuration = AgentConfiguration(
             host: "h1", controller: "127.0.0.1:\(controller.port)", secret: "s", stateDirectory: directory,
             gatewaySocket: "\(directory)/gw.sock",
@@ -62,7 +65,8 @@ final class AgentBench: Sendable {
         var logger = Logger(label: "agent") { StreamLogHandler.standardError(label: $0) }
         logger.logLevel = ProcessInfo.processInfo.environment["AGENT_LOG"].flatMap { Logger.Level(rawValue: $0) } ?? .critical
         let server = AgentServer(
-            configuration: configuration, runtime: runtime, images: FakeImages(layer: "\(directory)/layer"), logger: logger
+            configuration: configuration, runtime: host?.runtime ?? runtime,
+            images: host?.images ?? FakeImages(layer: "\(directory)/layer"), logger: logger
         ) { sink.yield(()) }
         let running = Task {
             defer { sink.finish() }
