@@ -175,7 +175,7 @@ struct ReplicaLifecycleTests {
         host.settle()
         host.container(.exited(reason: "exited with code 2"))
         host.container(.lastWords("panic: no database"))
-        #expect(host.reported?.failure == "exited with code 2: panic: no database")
+        #expect(host.reported?.failure == "exited with code 2; it last wrote ‘panic: no database’")
     }
 
     @Test func `a restarted agent adopts what runs without touching it`() {

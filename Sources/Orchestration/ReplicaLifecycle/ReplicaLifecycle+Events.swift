@@ -64,7 +64,7 @@ extension ReplicaLifecycle {
         case (.exited(let reason), _):
             exited(reason, now, &commands)
         case (.lastWords(let words), .exited):
-            failure = failure.map { "\($0): \(words)" }
+            failure = failure.map { "\($0); it last wrote ‘\(words)’" }
         case (.removed, .removing):
             // After a failure the image is looked at again: it may have been why.
             let next: Stage = goal == .removed ? .removed : failing ? .absent : .staged

@@ -53,7 +53,8 @@ final class AgentBench: Sendable {
 
     /// Starts an agent, on the fakes when nothing else is given, and waits until it is ready.
     func startAgent(
-        on host: (runtime: any ContainerRuntime, images: any ImageLibrary)? = nil, _ change: (inout AgentConfiguration) -> Void = { _ in }
+        on host: (runtime: any ContainerRuntime, images: any ImageLibrary)? = nil,
+        _ change: (inout AgentConfiguration) -> Void = { _ in }
     ) async throws {
         var configuration = AgentConfiguration(
             host: "h1", controller: "127.0.0.1:\(controller.port)", secret: "s", stateDirectory: directory,
