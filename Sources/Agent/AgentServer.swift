@@ -30,9 +30,10 @@ package final class AgentServer: Sendable {
     @concurrent package func run() async throws {
         let (host, port) = try controllerAddress()
         let (lock, journal, journalled) = try await open()
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // Never shut down: container operations may still answer when the agent has stopped listening to them.
+        let loop = MultiThreadedEventLoopGroup.singleton.next()
         let core = AgentCore(
-            loop: group.next(), configuration: configuration, identity: HostFacts.identity(configuration), runtime: runtime,
+            loop: loop, configuration: configuration, identity: HostFacts.identity(configuration), runtime: runtime,
             images: images, journal: journal, logger: logger)
         let result: Result<Void, any Error>
         do {
@@ -43,7 +44,6 @@ package final class AgentServer: Sendable {
         }
         await core.stop()
         await journal.close()
-        try? await group.shutdownGracefully()
         withExtendedLifetime(lock) {}
         try result.get()
     }
