@@ -46,6 +46,9 @@ final class Fixture: Sendable {
     var client: ControlClient { ControlClient(socketPath: socket) }
     private let running = Mutex<(server: ControllerServer, task: Task<Void, any Error>)?>(nil)
 
+    /// Works on a directory somebody else owns.
+    init(directory: String) { self.directory = directory }
+
     init() {
         var template = Array("/tmp/sidekick-controller-XXXXXX".utf8CString)
         directory = String(cString: mkdtemp(&template)!)
