@@ -12,3 +12,8 @@ int sk_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, u
     struct open_how how = { .flags = flags, .mode = mode, .resolve = resolve };
     return (int)syscall(SYS_openat2, directory, path, &how, sizeof how);
 }
+
+int sk_syncfs(int descriptor)
+{
+    return syncfs(descriptor);
+}

@@ -145,4 +145,23 @@ struct StoreTests {
         #expect(try await store.images() == [])
         #expect(scratch.names("store/blobs/sha256").isEmpty)
     }
+
+    @Test func `a layer that an earlier boot may have left half on disk is unpacked again`() async throws {
+        let store = try ImageStore(root: scratch("store"))
+        _ = try await store.importImage(path: layout("web:1", [bulk(1), bulk(2)]), name: nil, configuration: nil)
+        try await store.synchronize()
+        #expect(scratch.names("store/settling") == [])
+        let layers = try await store.unpack("web:1").layers
+        // What a loss of power leaves: the directory with empty files, and the mark of the boot it was unpacked in.
+        let name = try #require(layers[0].split(separator: "/").last)
+        try Command.shell(
+            """
+            find \(layers[0]) -type f -exec truncate -s 0 {} +
+            touch \(scratch("store/settling/\(name).00000000-0000-0000-0000-000000000000"))
+            """)
+        let next = try ImageStore(root: scratch("store"))
+        #expect(scratch.names("store/layers").count == 1 && scratch.names("store/settling") == [])
+        #expect(try await next.unpack("web:1").layers == layers)
+        #expect(try text(layers[0] + "/dir3/2-3") == "2 3")
+    }
 }

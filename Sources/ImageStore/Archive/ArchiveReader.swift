@@ -116,10 +116,23 @@ final class DecompressedSource: ByteSource {
 
     /// The bytes of the file at `path`, decompressed as its first bytes say.
     static func open(_ path: String, what: String) throws(ImageError) -> any ByteSource {
-        let source = try FileSource(path: path, what: what)
         let compression = try Compression(ofFile: path, what: what)
-        if compression == .none { return source }
-        return try DecompressedSource(source, compression, what: what)
+        return try open(path, compression, what: what)
+    }
+
+    /// The same, inflated on a thread of its own.
+    static func openAhead(_ path: String, what: String) throws(ImageError) -> any ByteSource {
+        let compression = try Compression(ofFile: path, what: what)
+        if compression != .none {
+            let ahead = PipelinedSource { () throws(ImageError) in try open(path, compression, what: what) }
+            if let ahead { return ahead }
+        }
+        return try open(path, compression, what: what)
+    }
+
+    private static func open(_ path: String, _ compression: Compression, what: String) throws(ImageError) -> any ByteSource {
+        let source = try FileSource(path: path, what: what)
+        return compression == .none ? source : try DecompressedSource(source, compression, what: what)
     }
 }
 

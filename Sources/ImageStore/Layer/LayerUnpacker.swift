@@ -6,7 +6,7 @@ enum LayerUnpacker {
     ///   - what: the layer, for errors.
     /// - Returns: the digest of the uncompressed tar, which the image's configuration calls the layer's diff id.
     static func unpack(blob: String, into directory: String, limits: ImageLimits, what: String) throws(ImageError) -> Digest {
-        let bytes = HashedSource(try DecompressedSource.open(blob, what: what), limit: limits.layerBytes, what: what)
+        let bytes = HashedSource(try DecompressedSource.openAhead(blob, what: what), limit: limits.layerBytes, what: what)
         let reader = try ArchiveReader(bytes, format: .tar, compression: .none, what: what)
         try LayerWriter(path: directory, limits: limits, what: what).write(reader)
         return try bytes.finish()

@@ -78,7 +78,9 @@ extension ImageStore {
         of images: [LoadedImage], path: @escaping @Sendable (Digest) -> String?
     ) async throws(ImageError) {
         var wanted: [Digest: Digest] = [:]
-        for layer in images.flatMap(\.layers) { wanted[layer.diffID] = layer.blob }
+        for layer in images.flatMap(\.layers) where !Files.exists(layout.layer(layer.diffID)) {
+            wanted[layer.diffID] = layer.blob
+        }
         let failure = await withTaskGroup(of: ImageError?.self) { group in
             for (diffID, blob) in wanted.sorted(by: { $0.key < $1.key }) {
                 group.addTask { [self] in
@@ -94,6 +96,7 @@ extension ImageStore {
             for await failure in group { first = first ?? failure }
             return first
         }
+        if !wanted.isEmpty { flushInBackground() }
         if let failure { throw failure }
     }
 

@@ -57,6 +57,7 @@ extension ImageStore {
             try Files.move(layout.layers + "/" + name, to: condemned, doing: doing)
             try Files.removeTree(condemned, doing: doing)
             unlink(layout.locks + "/layer-" + name)
+            if let diffID = Digest(hex: name) { try layers.settling.forget(diffID) }
         }
     }
 }

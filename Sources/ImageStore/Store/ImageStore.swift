@@ -11,6 +11,8 @@ package final class ImageStore: ImageLibrary {
     let pool: WorkerPool
     /// What waits until nobody adds content any more must not hold up those who do.
     let collector = WorkerPool(limit: 1)
+    /// Flushing unpacked layers to disk, which nobody waits for.
+    let flusher = WorkerPool(limit: 1)
 
     /// Opens the store at `root`, an absolute path, making it when it is not there, and removes what a crash left.
     /// - Parameter workers: layers unpacked at a time; nil takes one per processor, at least 2, at most 8.
@@ -22,9 +24,35 @@ package final class ImageStore: ImageLibrary {
         self.limits = limits
         try layout.make()
         workshop = try Workshop(layout)
-        layers = LayerStore(layout: layout, workshop: workshop, limits: limits)
+        layers = LayerStore(layout: layout, workshop: workshop, limits: limits, settling: try SettlingLayers(layout))
         pool = WorkerPool(limit: workers ?? min(8, max(2, sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
+        try removeDoubtfulLayers()
         collectIfIdle()
+        flushInBackground()
+    }
+
+    /// Waits until every layer unpacked so far would survive a loss of power. Layers that do not are found at the next opening and
+    /// unpacked again when they are asked for.
+    package func synchronize() async throws(ImageError) {
+        try await flusher.run { [settling = layers.settling] () throws(ImageError) in try settling.flush() }
+    }
+
+    func flushInBackground() {
+        // What fails here stays marked, and is tried again after the next unpacking or opening.
+        flusher.start { [settling = layers.settling] in try? settling.flush() }
+    }
+
+    /// Removes layers of which an earlier boot may have left only a part on disk.
+    private func removeDoubtfulLayers() throws(ImageError) {
+        let settling = layers.settling
+        guard !(try settling.doubtful()).isEmpty else { return }
+        let doing = "removing layers that a loss of power may have damaged"
+        try FileLock.hold(layout.contentLock, .exclusive, doing: doing) { () throws(ImageError) in
+            for diffID in try settling.doubtful() {
+                try Files.removeTree(layout.layer(diffID), doing: doing)
+                try settling.forget(diffID)
+            }
+        }
     }
 
     package func images() async throws(ImageError) -> [StoredImage] {

@@ -6,6 +6,7 @@ struct LayerStore: Sendable {
     let layout: StoreLayout
     let workshop: Workshop
     let limits: ImageLimits
+    let settling: SettlingLayers
 
     /// Makes sure that the layer in `blob`, which must turn out to be `diffID`, is unpacked.
     func ensure(_ diffID: Digest, blob: String, what: String) throws(ImageError) {
@@ -39,6 +40,7 @@ struct LayerStore: Sendable {
             guard chmod(fresh, 0o755) == 0 else { throw ImageError.system("unpacking \(what)", "chmod") }
             let diffID = try LayerUnpacker.unpack(blob: blob, into: fresh, limits: limits, what: what)
             try accept(diffID)
+            try settling.add(diffID)
             let place = layout.layer(diffID)
             if rename(fresh, place) != 0 {
                 guard errno == EEXIST || errno == ENOTEMPTY else { throw ImageError.system("unpacking \(what)", "rename") }

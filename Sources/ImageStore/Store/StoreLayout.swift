@@ -11,6 +11,8 @@ struct StoreLayout: Sendable {
     var temporary: String { root + "/tmp" }
     /// One lock file per layer being unpacked.
     var locks: String { root + "/locks" }
+    /// One empty file per layer that may not be on disk yet.
+    var settling: String { root + "/settling" }
     var namesFile: String { "names.json" }
     /// Serialises writers of the names.
     var namesLock: String { locks + "/names" }
@@ -29,7 +31,7 @@ struct StoreLayout: Sendable {
             path += "/" + part
             try Files.makeDirectory(path, mode: 0o755, doing: "opening the image store \(root)")
         }
-        for path in [root + "/blobs", blobs, layers, temporary, locks] {
+        for path in [root + "/blobs", blobs, layers, temporary, locks, settling] {
             try Files.makeDirectory(path, doing: "opening the image store \(root)")
         }
     }

@@ -32,6 +32,9 @@ final class WorkerPool: Sendable {
         return try result.get()
     }
 
+    /// Runs `body` some time; nobody learns how it went.
+    func start(_ body: @escaping @Sendable () -> Void) { submit(body) }
+
     private func submit(_ job: @escaping @Sendable () -> Void) {
         let needsThread = state.withLock { state in
             state.waiting.append(job)

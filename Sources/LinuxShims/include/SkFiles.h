@@ -16,5 +16,8 @@ enum {
 /// openat2(2): a descriptor, or -1 with errno.
 int sk_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 
+/// syncfs(2), which Swift's Glibc module hides.
+int sk_syncfs(int descriptor);
+
 /// O_PATH of fcntl.h, which Swift's Glibc module hides.
 enum { SK_O_PATH = 010000000 };
