@@ -31,11 +31,9 @@ extension AgentCore {
     /// Brings local standbys online for a queue, without asking the controller.
     private func wake(_ load: LoadSample) {
         guard let route = routes[load.service] else { return }
-        let candidates = replicas.sorted { $0.key < $1.key }.compactMap { id, replica -> WakePolicy.Candidate? in
-            guard replica.lifecycle.assignment.service == load.service, let state = replica.lifecycle.wakeState else {
-                return nil
-            }
-            return WakePolicy.Candidate(replica: id, revision: replica.lifecycle.assignment.revision, state: state)
+        let candidates = (replicasOfService[load.service] ?? []).compactMap { id -> WakePolicy.Candidate? in
+            guard let lifecycle = replicas[id]?.lifecycle, let state = lifecycle.wakeState else { return nil }
+            return WakePolicy.Candidate(replica: id, revision: lifecycle.assignment.revision, state: state)
         }
         for id in WakePolicy.wakes(load: load, route: route, candidates: candidates) {
             logger.info("waking a replica for a held request", metadata: ["replica": "\(id)", "service": "\(load.service)"])
@@ -58,17 +56,17 @@ extension AgentCore {
 
     private func gatewayService(_ service: String) -> GatewayService? {
         guard let route = routes[service] else { return nil }
-        let endpoints = replicas.compactMap { id, replica -> GatewayEndpoint? in
-            let assignment = replica.lifecycle.assignment
-            guard assignment.service == service else { return nil }
+        let endpoints = (replicasOfService[service] ?? []).compactMap { id -> GatewayEndpoint? in
+            guard let replica = replicas[id] else { return nil }
+            let revision = replica.lifecycle.assignment.revision
             switch replica.routing {
             case .none: return nil
             case .ready(let address):
-                return GatewayEndpoint(replica: id, revision: assignment.revision, address: address, draining: false)
+                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: false)
             case .draining(let address):
-                return GatewayEndpoint(replica: id, revision: assignment.revision, address: address, draining: true)
+                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: true)
             }
         }
-        return GatewayService(route: route, endpoints: endpoints.sorted { $0.replica < $1.replica })
+        return GatewayService(route: route, endpoints: endpoints)
     }
 }

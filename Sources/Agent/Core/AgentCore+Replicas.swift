@@ -14,6 +14,8 @@ extension AgentCore {
     ) {
         let (lifecycle, actions) = ReplicaLifecycle.begin(assignment: assignment, memory: memory, container: container, now: now)
         replicas[assignment.replica] = Replica(lifecycle: lifecycle, address: address)
+        replicasOfService[assignment.service, default: []].append(assignment.replica)
+        replicasOfService[assignment.service]?.sort()
         perform(actions, for: assignment.replica)
     }
 
@@ -24,6 +26,9 @@ extension AgentCore {
 
     func forget(_ id: ReplicaID) {
         guard let replica = replicas.removeValue(forKey: id) else { return }
+        let service = replica.lifecycle.assignment.service
+        replicasOfService[service]?.removeAll { $0 == id }
+        if replicasOfService[service]?.isEmpty ?? false { replicasOfService[service] = nil }
         replica.timer?.cancel()
         unreported[id] = nil
         journal.append(.forget([id]))

@@ -31,6 +31,8 @@ actor AgentCore {
     let logger: Logger
 
     var replicas: [ReplicaID: Replica] = [:]
+    /// The replicas of each service, in order.
+    var replicasOfService: [String: [ReplicaID]] = [:]
     var routes: [String: ServiceRoute] = [:]
     var epoch: Int64 = 0
 

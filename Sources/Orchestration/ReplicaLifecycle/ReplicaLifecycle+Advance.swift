@@ -85,9 +85,9 @@ extension ReplicaLifecycle {
 
     /// Notes that requests may come from now on, and what it took to get here.
     private mutating func becomeReady(_ now: Instant) {
-        guard endpoint != nil, readySince == nil else { return }
+        guard readySince == nil else { return }
         readySince = now
-        guard !everRouted else { return }
+        guard endpoint != nil, !everRouted else { return }
         everRouted = true
         startTook = Milliseconds((max(0, now.nanoseconds - orderedAt.nanoseconds) + 999_999) / 1_000_000)
     }
