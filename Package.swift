@@ -137,7 +137,7 @@ let package = Package(
             ] + nio, swiftSettings: strict),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims"],
+            dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims", log],
             swiftSettings: strict),
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "EventLoop", "SidekickModel"], swiftSettings: strict),

@@ -21,6 +21,8 @@ package struct Readiness: Hashable, Sendable {
     package var canWrite: Bool { bits & (SK_WRITABLE | SK_HANGUP | SK_ERROR) != 0 }
     /// The peer will send nothing more: reading on ends with 0 or an error.
     package var peerClosed: Bool { bits & (SK_PEER_CLOSED | SK_HANGUP | SK_ERROR) != 0 }
+    /// The connection failed.
+    package var isError: Bool { bits & SK_ERROR != 0 }
     /// The connection is dead in both directions.
     package var isBroken: Bool { bits & (SK_HANGUP | SK_ERROR) != 0 }
 }

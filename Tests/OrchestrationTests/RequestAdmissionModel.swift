@@ -53,6 +53,9 @@ struct RequestAdmissionModel {
         case .connectFailed(let request, _, let arrived):
             if let flight = flights.removeValue(forKey: request) { avoided[flight.endpoint.target] = true }
             pending = (request, arrived)
+        case .returned(let request, _, let arrived):
+            flights[request] = nil
+            pending = (request, arrived)
         case .gone(let request): held.removeAll { $0.request == request }
         case .endpoints(let list):
             endpoints = list

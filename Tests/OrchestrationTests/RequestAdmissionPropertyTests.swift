@@ -49,6 +49,10 @@ struct RequestAdmissionPropertyTests {
                 model.step(.finished(flight.value.ref, failed: random.below(5) == 0), now: now)
             case 14:
                 guard let flight = model.flights.max(by: { $0.key.number < $1.key.number }) else { continue }
+                if random.below(2) == 0 {
+                    model.step(.returned(flight.key, flight.value.ref, arrived: flight.value.arrived), now: now)
+                    continue
+                }
                 model.step(.connectFailed(flight.key, flight.value.ref, arrived: flight.value.arrived), now: now)
             case 15:
                 guard !model.held.isEmpty else { continue }

@@ -49,6 +49,9 @@ package enum AdmissionEvent: Hashable, Sendable {
     case finished(EndpointRef, failed: Bool)
     /// No byte reached the endpoint: the request, which arrived at `arrived`, needs another.
     case connectFailed(RequestID, EndpointRef, arrived: Instant)
+    /// The endpoint took the connection and closed it without a byte, and the request may be sent again: it needs a place once more.
+    /// That says little of the endpoint: one request can make every replica do so.
+    case returned(RequestID, EndpointRef, arrived: Instant)
     /// The client of a held request left.
     case gone(RequestID)
     /// The whole set of endpoints; replaces what was there.

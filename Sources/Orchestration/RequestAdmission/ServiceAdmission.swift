@@ -35,6 +35,11 @@ package struct ServiceAdmission: Sendable {
             release(ref, &actions)
             dispatch(now, &actions)
         case .connectFailed(let request, let ref, let arrived): connectFailed(request, ref, arrived, now, &actions)
+        case .returned(let request, let ref, let arrived):
+            guard endpoints[ref] != nil else { return }
+            meter.returned(now: now)
+            release(ref, &actions)
+            readmit(request, arrived, now, &actions)
         case .gone(let request):
             guard queue.remove(request) else { return }
             meter.left(now: now, refused: false)
@@ -101,6 +106,13 @@ package struct ServiceAdmission: Sendable {
         endpoints.noteFailed(ref, now: now)
         if slot.isListed, !known { actions.append(.notifyUnreachable(slot.endpoint.replica)) }
         release(ref, &actions)
+        readmit(request, arrived, now, &actions)
+    }
+
+    /// Gives a request that had a place already the next one that is free.
+    private mutating func readmit(
+        _ request: RequestID, _ arrived: Instant, _ now: Instant, _ actions: inout [AdmissionAction]
+    ) {
         if isRemoved {
             refuse(request, .serviceRemoved, now, &actions)
         } else if arrived + policy.holdDeadline <= now {
@@ -109,8 +121,8 @@ package struct ServiceAdmission: Sendable {
             // Held even beyond the limit: it was admitted once.
             queue.insert(request, arrived: arrived)
             actions.append(.hold(request))
-            dispatch(now, &actions)
         }
+        dispatch(now, &actions)
     }
 
     private mutating func release(_ ref: EndpointRef, _ actions: inout [AdmissionAction]) {

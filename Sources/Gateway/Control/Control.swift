@@ -1,0 +1,205 @@
+import AgentProtocol
+import EventLoop
+import Logging
+import Orchestration
+import SidekickModel
+
+/// The gateway's slow side, on a loop of its own: what the agent orders and is told, the routing table on disk, the clock of held
+/// requests.
+///
+/// Sendable without the compiler's check because every mutable property is touched only on `loop`'s thread.
+final class Control: EventHandler, @unchecked Sendable {
+    private enum Tag: Int { case second, save }
+
+    private struct Known {
+        var service: GatewayService
+        var entry: ServiceEntry
+    }
+
+    private static let saveDelay = Milliseconds(50)
+
+    let loop: EventLoop
+    private unowned let hub: Hub
+    private let file: RoutesFile
+    private lazy var link = AgentLink(
+        loop: loop, path: configuration.agentSocket, version: configuration.version, control: self, log: hub.log)
+    private let configuration: GatewayConfiguration
+    private var services: [String: Known] = [:]
+    private var isSavePlanned = false
+    private var seconds = 0
+    private var ticks: [ObjectIdentifier: ServiceTick] = [:]
+
+    init(loop: EventLoop, hub: Hub, configuration: GatewayConfiguration) {
+        self.loop = loop
+        self.hub = hub
+        file = RoutesFile(directory: configuration.stateDirectory)
+        self.configuration = configuration
+    }
+
+    /// Serves what was routed when the last gateway ended, and looks for the agent.
+    func start() {
+        do {
+            if let services = try file.load() {
+                hub.log.notice("serving \(services.count) services from \(file.path) until the agent says more")
+                takeOver(services)
+                publish()
+            }
+        } catch {
+            hub.log.error("\(error); starting without routes until the agent sends them")
+        }
+        link.start()
+        _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
+    }
+
+    func stop() {
+        if isSavePlanned { save() }
+        link.stop()
+    }
+
+    func expired(_ tag: Int) {
+        switch Tag(rawValue: tag) {
+        case .second: everySecond()
+        case .save: save()
+        case nil: break
+        }
+    }
+
+    private func everySecond() {
+        _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
+        seconds += 1
+        if seconds.isMultiple(of: 5) {
+            for worker in hub.workers { worker.loop.submit { worker.sweepIdle() } }
+        }
+        guard link.isUp else { return }
+        let now = loop.now
+        let samples = services.sorted { $0.key < $1.key }.map { $0.value.entry.takeSample(now: now) }
+        link.send(.load(samples))
+    }
+
+    // MARK: From the agent
+
+    func apply(_ order: GatewayOrder) {
+        switch order {
+        case .sync(let list):
+            takeOver(list)
+            publish()
+            for known in services.values.sorted(by: { $0.entry.name < $1.entry.name }) { step(known.entry, .reportDrained) }
+        case .service(let service):
+            if update(service) { publish() }
+        case .removeService(let name):
+            guard let known = services.removeValue(forKey: name) else { return }
+            step(known.entry, .removed)
+            publish()
+        }
+        planSave()
+    }
+
+    private func takeOver(_ list: [GatewayService]) {
+        let names = Set(list.map(\.route.service))
+        for name in services.keys.sorted() where !names.contains(name) {
+            if let gone = services.removeValue(forKey: name) { step(gone.entry, .removed) }
+        }
+        for service in list { _ = update(service, evenOlder: true) }
+    }
+
+    /// Takes over one service; whether its routes changed.
+    private func update(_ new: GatewayService, evenOlder: Bool = false) -> Bool {
+        var service = new
+        let name = service.route.service
+        let old = services[name]
+        if let old, !evenOlder, service.route.generation < old.service.route.generation { service.route = old.service.route }
+        let policy = AdmissionPolicy(
+            concurrency: service.route.concurrency, holdDeadline: service.route.holdDeadline, holdLimit: service.route.holdLimit)
+        let entry = old?.entry ?? ServiceEntry(name: name, policy: policy, now: loop.now)
+        services[name] = Known(service: service, entry: entry)
+        if old != nil { step(entry, .policy(policy)) }
+        step(entry, .endpoints(endpoints(service)))
+        return old?.service.route.ingress != service.route.ingress
+    }
+
+    private func endpoints(_ service: GatewayService) -> [AdmissionEndpoint] {
+        service.endpoints.compactMap { endpoint in
+            guard let address = SocketAddress(text: endpoint.address) else {
+                hub.log.error("replica \(endpoint.replica) of \(service.route.service) has no address: \(endpoint.address)")
+                return nil
+            }
+            return AdmissionEndpoint(
+                replica: endpoint.replica, target: hub.targets.number(of: address), draining: endpoint.draining)
+        }
+    }
+
+    private func publish() {
+        let table = RouteTable(services.values.map { ($0.service.route, $0.entry) })
+        for worker in hub.workers { worker.loop.submit { worker.routes = table } }
+    }
+
+    private func planSave() {
+        guard !isSavePlanned else { return }
+        isSavePlanned = true
+        _ = loop.schedule(at: loop.now + Self.saveDelay, self, tag: Tag.save.rawValue)
+    }
+
+    private func save() {
+        isSavePlanned = false
+        do {
+            try file.save(services.sorted { $0.key < $1.key }.map(\.value.service))
+        } catch {
+            hub.log.error("\(error); a gateway started now would serve older routes")
+        }
+    }
+
+    // MARK: To the agent
+
+    func tell(_ message: GatewayMessage) { link.send(message) }
+
+    func held(_ entry: ServiceEntry) { link.send(.held(entry.currentSample(now: loop.now))) }
+
+    // MARK: Held requests
+
+    func planTick(_ entry: ServiceEntry, at time: Instant) {
+        let key = ObjectIdentifier(entry)
+        if ticks[key] == nil { ticks[key] = ServiceTick(entry, control: self) }
+        ticks[key]?.plan(at: time)
+    }
+
+    func tick(_ entry: ServiceEntry) {
+        ticks[ObjectIdentifier(entry)] = nil
+        step(entry, .tick)
+    }
+
+    private func step(_ entry: ServiceEntry, _ event: AdmissionEvent) {
+        var actions: [AdmissionAction] = []
+        let next = entry.step(event, now: loop.now, into: &actions)
+        if let next { planTick(entry, at: next) }
+        for action in actions { hub.perform(action, of: entry, on: nil) }
+    }
+}
+
+/// The one planned tick of one service.
+private final class ServiceTick: EventHandler {
+    private let entry: ServiceEntry
+    private unowned let control: Control
+    private var timer: (id: TimerID, at: Instant)?
+
+    init(_ entry: ServiceEntry, control: Control) {
+        self.entry = entry
+        self.control = control
+    }
+
+    /// Plans the tick, or moves it forward. Loops' wishes may come out of order, so that it never moves back.
+    func plan(at time: Instant) {
+        if let timer {
+            guard time < timer.at, control.loop.reschedule(timer.id, at: time) else { return }
+            self.timer = (timer.id, time)
+        } else {
+            timer = (control.loop.schedule(at: time, self), time)
+        }
+    }
+
+    func ready(_ readiness: Readiness) {}
+    func expired(_ tag: Int) { control.tick(entry) }
+}
+
+extension Control {
+    func ready(_ readiness: Readiness) {}
+}

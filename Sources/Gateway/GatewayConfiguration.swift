@@ -1,0 +1,52 @@
+package import HTTPFraming
+package import SidekickModel
+
+/// What one gateway process is told when it starts.
+package struct GatewayConfiguration: Hashable, Sendable {
+    /// Where requests come in, `0.0.0.0:8080`, `[::]:8080` or a socket path; at least one.
+    package var listen: [String]
+    /// The agent's Unix socket.
+    package var agentSocket: String
+    /// Directory of the routing table kept across restarts.
+    package var stateDirectory: String
+    /// Event loops, from 1; one per core is right.
+    package var threads: Int
+    /// Connections waiting to be accepted.
+    package var backlog: Int32 = 4096
+    /// Open client connections; beyond it new ones are closed at once.
+    package var maximumConnections = 50_000
+    package var framing = FramingLimits()
+    package var timeouts = Timeouts()
+    /// Keeps `X-Forwarded-*` fields that clients send. Only right when every client is a proxy of one's own.
+    package var trustForwarded = false
+    package var version = "0"
+
+    package init(listen: [String], agentSocket: String, stateDirectory: String, threads: Int) {
+        self.listen = listen
+        self.agentSocket = agentSocket
+        self.stateDirectory = stateDirectory
+        self.threads = threads
+    }
+
+    /// How long a gateway waits for whom.
+    package struct Timeouts: Hashable, Sendable {
+        /// For the next request on a kept connection.
+        package var keepAlive: Milliseconds = .seconds(75)
+        /// From a head's first byte to its last.
+        package var head: Milliseconds = .seconds(10)
+        /// For a client that sends nothing of its body, or takes nothing of the response.
+        package var client: Milliseconds = .seconds(30)
+        /// For a replica to accept a connection.
+        package var connect: Milliseconds = .seconds(2)
+        /// For a replica that sends nothing.
+        package var replica: Milliseconds = .seconds(300)
+        /// For either side of an upgraded connection.
+        package var tunnel: Milliseconds = .seconds(3600)
+        /// For requests in flight when the gateway is stopped.
+        package var drain: Milliseconds = .seconds(30)
+        /// For which an unused connection to a replica is kept.
+        package var idleUpstream: Milliseconds = .seconds(30)
+
+        package init() {}
+    }
+}

@@ -1,0 +1,49 @@
+import AgentProtocol
+import EventLoop
+import Logging
+import Orchestration
+import SidekickModel
+
+/// What the loops of one gateway share, and how they reach one another.
+///
+/// Sendable without the compiler's check because `workers` and `control` are set once, before any loop runs.
+final class Hub: @unchecked Sendable {
+    let log: Logger
+    let targets = TargetTable()
+    private(set) var workers: [Worker] = []
+    private(set) var control: Control?
+
+    init(configuration: GatewayConfiguration, loops: [EventLoop], controlLoop: EventLoop, log: Logger) {
+        self.log = log
+        workers = loops.enumerated().map { Worker(index: $0.offset, loop: $0.element, hub: self, configuration: configuration) }
+        control = Control(loop: controlLoop, hub: self, configuration: configuration)
+    }
+
+    /// Does what a service's admission said. `worker` is the one whose loop is running, nil on the control loop.
+    func perform(_ action: AdmissionAction, of service: ServiceEntry, on worker: Worker?) {
+        switch action {
+        case .hold: break
+        case .forward(let id, let ref, let target):
+            let owner = workers[Int(id.number >> 56)]
+            if owner === worker {
+                owner.forward(id, service, ref, target)
+            } else {
+                owner.loop.submit { owner.forward(id, service, ref, target) }
+            }
+        case .refuse(let id, let why):
+            let owner = workers[Int(id.number >> 56)]
+            if owner === worker { owner.refuse(id, why) } else { owner.loop.submit { owner.refuse(id, why) } }
+        case .notifyHeld: onControl { $0.held(service) }
+        case .notifyDrained(let replica): onControl { $0.tell(.drained(replica)) }
+        case .notifyUnreachable(let replica): onControl { $0.tell(.unreachable(replica)) }
+        }
+    }
+
+    func planTick(_ service: ServiceEntry, at time: Instant) { onControl { $0.planTick(service, at: time) } }
+
+    /// Runs `work` on the control loop.
+    func onControl(_ work: @escaping @Sendable (Control) -> Void) {
+        guard let control else { return }
+        control.loop.submit { work(control) }
+    }
+}

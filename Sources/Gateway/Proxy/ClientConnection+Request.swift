@@ -1,0 +1,175 @@
+import EventLoop
+import Glibc
+import HTTPFraming
+import Orchestration
+import SidekickModel
+
+/// From the client to the replica.
+extension ClientConnection {
+    /// Admission found a place. False when nobody waits for it any more.
+    func forward(to ref: EndpointRef, target: Int32) -> Bool {
+        guard phase == .waiting, exchange.ref == nil else { return false }
+        exchange.ref = ref
+        phase = .exchanging
+        exchange.sent = 0
+        // A request that must not be sent twice goes only where the replica is known to be still there.
+        if let idle = worker.takeIdle(target, onlyFresh: !exchange.method.isIdempotent || !exchange.requestDone) {
+            take(idle)
+            pumpRequest()
+        } else {
+            connect(to: target)
+        }
+        return true
+    }
+
+    /// Begins a new connection to a replica for the request.
+    func connect(to target: Int32) {
+        do throws(SystemError) {
+            take(try worker.connect(to: target))
+            wait(timeouts.connect)
+        } catch {
+            connectFailed()
+        }
+    }
+
+    private func take(_ upstream: UpstreamConnection) {
+        upstream.client = self
+        exchange.upstream = upstream
+    }
+
+    /// The replica did not take the connection: another has to be found.
+    func connectFailed() {
+        guard let ref = exchange.ref else { return }
+        giveBack(.connectFailed(id, ref, arrived: exchange.arrived))
+    }
+
+    /// The replica closed the connection without a byte: the request is sent once more, wherever there is a place.
+    func sendAgain() {
+        guard let ref = exchange.ref else { return }
+        giveBack(.returned(id, ref, arrived: exchange.arrived))
+    }
+
+    private func giveBack(_ event: AdmissionEvent) {
+        guard let service = exchange.service else { return }
+        exchange.upstream?.close()
+        exchange.upstream = nil
+        exchange.ref = nil
+        exchange.sent = 0
+        phase = .waiting
+        waitForNobody()
+        worker.step(service, event)
+    }
+
+    func upstreamReady() {
+        guard phase == .exchanging || phase == .tunnel, let upstream = exchange.upstream else { return }
+        if upstream.canRead, exchange.sent > 0 { pumpResponse() }
+        if phase == .exchanging || phase == .tunnel, upstream === exchange.upstream { pumpRequest() }
+    }
+
+    /// Sends what there is of the request, and reads on as long as the replica takes it.
+    func pumpRequest() {
+        guard let upstream = exchange.upstream, upstream.isConnected else { return }
+        defer { armExchange() }
+        guard sendBuffered(upstream) else { return }
+        var turns = 0
+        while phase == .exchanging || phase == .tunnel, !exchange.requestDone || exchange.bodyReady > 0, !exchange.uploadBroken {
+            if exchange.bodyReady == 0, !input.isEmpty {
+                guard scanBody() else { return }
+            }
+            if exchange.bodyReady > 0 {
+                guard upstream.canWrite else { return }
+                let count = upstream.send(input.prefix(exchange.bodyReady))
+                if count > 0 {
+                    input.consume(count)
+                    exchange.bodyReady -= count
+                    exchange.streamed = true
+                } else if count != -Int(EAGAIN) {
+                    return uploadFailed()
+                }
+                continue
+            }
+            if exchange.body.isDone {
+                exchange.requestDone = true
+                break
+            }
+            guard canRead else { return }
+            turns += 1
+            guard turns < 16 else {
+                worker.loop.later { [self] in pumpRequest() }
+                return
+            }
+            let count = fill()
+            if count == -Int(EAGAIN) { return }
+            if count <= 0 { return clientEnded(count) }
+        }
+        input.rest(worker.pool)
+    }
+
+    /// Sends the `request` buffer; whether all of it is sent.
+    private func sendBuffered(_ upstream: UpstreamConnection) -> Bool {
+        while exchange.sent < request.count {
+            guard upstream.canWrite || exchange.sent == 0 else { return false }
+            let count = upstream.send(request.suffix(from: exchange.sent))
+            if count > 0 {
+                exchange.sent += count
+            } else {
+                if count != -Int(EAGAIN) { upstreamEnded() }
+                return false
+            }
+        }
+        return true
+    }
+
+    /// Marks how much of the input belongs to the body; false when the body is malformed and the exchange ended.
+    private func scanBody() -> Bool {
+        do throws(FramingError) {
+            exchange.bodyReady = try exchange.body.take(input.bytes)
+            return true
+        } catch {
+            let fault = LocalAnswer(error.status, "\(error)")
+            endUpstream(failed: false)
+            if exchange.responseBegan { abort() } else { answer(fault, close: true) }
+            return false
+        }
+    }
+
+    private func clientEnded(_ count: Int) {
+        guard phase == .tunnel, count == 0 else { return leave() }
+        exchange.requestDone = true
+        exchange.upstream?.endWriting()
+        if exchange.responseDone { finishTunnel() }
+    }
+
+    /// The replica takes no more of the body. It may have answered already: what it sent is read first.
+    private func uploadFailed() {
+        exchange.uploadBroken = true
+        exchange.upstream?.canRead = true
+        pumpResponse()
+    }
+
+    /// Sets whom the exchange waits for, and how long.
+    func armExchange() {
+        switch phase {
+        case .tunnel: wait(timeouts.tunnel)
+        case .exchanging:
+            guard let upstream = exchange.upstream, upstream.isConnected else { return }
+            wait(waitsForClient(upstream) ? timeouts.client : timeouts.replica)
+        default: break
+        }
+    }
+
+    private func waitsForClient(_ upstream: UpstreamConnection) -> Bool {
+        if !output.isEmpty || (exchange.responseReady > 0 && !canWrite) { return true }
+        return !exchange.requestDone && exchange.bodyReady == 0 && exchange.sent == request.count && !exchange.uploadBroken
+    }
+
+    /// The deadline of the exchange came: ends it as the fault of whom it waited for.
+    func exchangeTimedOut() {
+        guard phase == .exchanging, let upstream = exchange.upstream else { return abort() }
+        guard upstream.isConnected else { return connectFailed() }
+        let clientsFault = waitsForClient(upstream)
+        guard !exchange.responseBegan, output.isEmpty else { return abort() }
+        endUpstream(failed: !clientsFault)
+        answer(clientsFault ? .clientSilent : .replicaSilent, close: clientsFault)
+    }
+}

@@ -1,0 +1,360 @@
+import EventLoop
+import Glibc
+import HTTPFraming
+import Logging
+import Orchestration
+import SidekickModel
+
+/// One client's connection: reads requests one after the other, and carries each to a replica and its response back.
+final class ClientConnection: EventHandler {
+    enum Phase {
+        /// Between requests, or reading a head.
+        case reading
+        /// Admission has the request: it is held, or about to be forwarded.
+        case waiting
+        /// A replica has the request.
+        case exchanging
+        /// The protocol was switched: bytes go both ways until both sides end.
+        case tunnel
+        /// The last response is on its way out; nothing more is read as a request.
+        case ending
+        case closed
+    }
+
+    let slot: Int
+    /// Changes with each request, so that an answer that comes too late finds nobody.
+    private(set) var serial: UInt32
+    var phase = Phase.reading
+    var exchange = Exchange()
+    /// Read from the client and not passed on.
+    var input = InputBuffer()
+    /// For the client and not sent yet. While it has bytes nothing more is read from the replica.
+    var output = ByteQueue()
+    /// The request as it goes to a replica: the head, and the body where it came whole with the head.
+    var request = ByteQueue()
+    var canRead = true
+    var canWrite = true
+    var peerClosed = false
+    var scanner: RequestScanner
+    unowned let worker: Worker
+    private var socket: Socket
+    private var registration: Registration?
+    private var timer: TimerID?
+    private var timerAt = Instant.zero
+    private var deadline = Instant(nanoseconds: .max)
+    private var isReadingHeads = false
+    /// When the head that is being read began.
+    private var headBegan: Instant?
+    private(set) var clientLines: [UInt8] = []
+
+    init(worker: Worker, slot: Int, serial: UInt32, socket: consuming Socket) {
+        self.worker = worker
+        self.slot = slot
+        self.serial = serial
+        self.socket = socket
+        scanner = RequestScanner(limits: worker.configuration.framing)
+    }
+
+    var id: RequestID { RequestID(UInt64(worker.index) << 56 | UInt64(slot) << 32 | UInt64(serial)) }
+    var timeouts: GatewayConfiguration.Timeouts { worker.configuration.timeouts }
+
+    func begin() {
+        do throws(SystemError) {
+            registration = try worker.loop.register(socket, self)
+        } catch {
+            worker.hub.log.error("\(error)")
+            return close()
+        }
+        if case .unix? = socket.peerAddress() {
+        } else if let address = socket.peerAddress() {
+            clientLines = Array("X-Forwarded-For: \(address.hostText)\r\n".utf8)
+        }
+        if !worker.configuration.trustForwarded { clientLines += Array("X-Forwarded-Proto: http\r\n".utf8) }
+        readHeads()
+    }
+
+    // MARK: Events
+
+    func ready(_ readiness: Readiness) {
+        if readiness.canRead { canRead = true }
+        if readiness.canWrite { canWrite = true }
+        if readiness.peerClosed { peerClosed = true }
+        switch phase {
+        case .reading:
+            if flush() { readHeads() }
+        case .waiting:
+            if peerClosed { leave() }
+        case .exchanging:
+            if readiness.isBroken || (peerClosed && exchange.requestDone) { return leave() }
+            if flush(), readiness.canWrite { pumpResponse() }
+            if readiness.canRead, phase == .exchanging { pumpRequest() }
+        case .tunnel:
+            if readiness.isError { return leave() }
+            if flush(), readiness.canWrite { pumpResponse() }
+            if phase == .tunnel { pumpRequest() }
+        case .ending: finishEnding()
+        case .closed: break
+        }
+    }
+
+    func expired(_ tag: Int) {
+        timer = nil
+        guard phase != .closed, deadline.nanoseconds != .max else { return }
+        guard deadline <= worker.now else { return wait(until: deadline) }
+        deadline = Instant(nanoseconds: .max)
+        switch phase {
+        case .reading: headBegan == nil ? close() : answer(.clientSilent, close: true)
+        case .exchanging, .tunnel: exchangeTimedOut()
+        case .waiting: break
+        case .ending: close()
+        case .closed: break
+        }
+    }
+
+    /// Moves the deadline. The timer itself moves only when it must ring sooner: a later deadline is found when it rings.
+    func wait(_ span: Milliseconds) { wait(until: worker.now + span) }
+
+    private func wait(until new: Instant) {
+        deadline = new
+        if let timer {
+            guard new < timerAt else { return }
+            worker.loop.reschedule(timer, at: new)
+        } else {
+            timer = worker.loop.schedule(at: new, self)
+        }
+        timerAt = new
+    }
+
+    func waitForNobody() { deadline = Instant(nanoseconds: .max) }
+
+    // MARK: Requests
+
+    /// Reads and begins requests as long as there are whole ones and none is being answered.
+    func readHeads() {
+        guard !isReadingHeads else { return }
+        isReadingHeads = true
+        defer { isReadingHeads = false }
+        while phase == .reading, output.isEmpty {
+            if !input.isEmpty {
+                do throws(FramingError) {
+                    if let head = try scanner.scan(input.bytes) {
+                        headBegan = nil
+                        begin(head)
+                        continue
+                    }
+                } catch {
+                    answer(LocalAnswer(error.status, "\(error)"), close: true)
+                    return
+                }
+            }
+            guard canRead else { break }
+            let count = fill()
+            if count > 0 { continue }
+            if count == -Int(EAGAIN) { break }
+            return close()
+        }
+        guard phase == .reading else { return }
+        if worker.isDraining, input.isEmpty, output.isEmpty { return close() }
+        input.rest(worker.pool)
+        if !output.isEmpty {
+            wait(timeouts.client)
+        } else if input.isEmpty {
+            headBegan = nil
+            wait(timeouts.keepAlive)
+        } else if headBegan == nil {
+            headBegan = worker.now
+            wait(timeouts.head)
+        }
+    }
+
+    private func begin(_ head: RequestHead) {
+        let bytes = input.bytes
+        exchange = Exchange()
+        exchange.method = head.method
+        exchange.minorVersion = head.minorVersion
+        exchange.keepAlive = head.keepAlive
+        exchange.upgrade = head.upgrade
+        exchange.arrived = worker.now
+        exchange.body = BodyScanner(head.body, limits: worker.configuration.framing)
+        exchange.requestDone = exchange.body.isDone
+        var path = head.path.of(bytes)
+        if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
+        guard let service = worker.routes.service(authority: head.authority.of(bytes), path: path) else {
+            input.consume(Int(head.bytes.end))
+            scanner.reset()
+            return answer(.noRoute, close: false)
+        }
+        exchange.service = service
+        request.clear()
+        let context = HeadWriter.Context(
+            clientLines: clientLines, trustForwarded: worker.configuration.trustForwarded, newID: worker.newID())
+        HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
+        input.consume(Int(head.bytes.end))
+        scanner.reset()
+        if !exchange.requestDone, !takeWholeBody() { return }
+        input.rest(worker.pool)
+        phase = .waiting
+        waitForNobody()
+        worker.step(service, .arrived(id))
+    }
+
+    private static let rootPath: StaticString = "/"
+
+    /// Puts the body behind the head where it is already there as a whole, so that the request can be sent again if need be. False when
+    /// the body is malformed and was answered.
+    private func takeWholeBody() -> Bool {
+        guard !input.isEmpty else { return true }
+        do throws(FramingError) {
+            var ahead = exchange.body
+            let count = try ahead.take(input.bytes)
+            guard ahead.isDone, count <= 16 << 10 else { return true }
+            request.append(input.prefix(count))
+            input.consume(count)
+            exchange.body = ahead
+            exchange.requestDone = true
+            return true
+        } catch {
+            answer(LocalAnswer(error.status, "\(error)"), close: true)
+            return false
+        }
+    }
+
+    /// Admission refused the request.
+    func refuse(_ why: AdmissionRefusal) {
+        guard phase == .waiting else { return }
+        switch why {
+        case .queueFull: answer(.queueFull, close: false)
+        case .deadline: answer(.waitedTooLong, close: false)
+        case .serviceRemoved: answer(.serviceGone, close: false)
+        }
+    }
+
+    /// Gives the gateway's own answer to the request. A client whose request was not read whole is closed after it.
+    func answer(_ answer: LocalAnswer, close: Bool) {
+        let ends = close || !exchange.keepAlive || !exchange.requestDone || worker.isDraining
+        answer.write(into: &output, close: ends, toHead: exchange.method == .head, minorVersion: exchange.minorVersion)
+        endRequest(close: ends)
+    }
+
+    /// The response is whole, in `output` at the latest: what comes next.
+    func endRequest(close: Bool) {
+        serial &+= 1
+        exchange = Exchange()
+        exchange.requestDone = true
+        request.clear()
+        guard close || peerClosed else {
+            phase = .reading
+            _ = flush()
+            return readHeads()
+        }
+        phase = .ending
+        wait(timeouts.client)
+        finishEnding()
+    }
+
+    /// Sends what is left, then ends our direction and waits for the client's end: closing while it still sends would reset the
+    /// connection and may take the response away from it.
+    private func finishEnding() {
+        guard flush() else { return }
+        if exchange.endedAt == nil {
+            exchange.endedAt = worker.now
+            socket.shutdownWrite()
+            wait(Milliseconds(1000))
+        }
+        var taken = 0
+        while canRead, phase == .ending {
+            input.discard(worker.pool)
+            let count = fill()
+            taken += max(0, count)
+            if count == -Int(EAGAIN) { break }
+            // One who goes on sending without reading is cut off.
+            if count <= 0 || taken > 1 << 20 { return close() }
+        }
+        input.discard(worker.pool)
+    }
+
+    // MARK: Bytes
+
+    /// Reads once into `input`.
+    func fill() -> Int {
+        var drained = false
+        let count = input.fill(socket, worker.pool, drained: &drained)
+        if drained, !peerClosed || count < 0 { canRead = false }
+        return count
+    }
+
+    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+        let count = socket.send(bytes)
+        if count < bytes.count { canWrite = false }
+        return count
+    }
+
+    func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
+        let count = socket.send(first, second)
+        if count < first.count + second.count { canWrite = false }
+        return count
+    }
+
+    /// Sends what waits; whether all of it is sent.
+    func flush() -> Bool {
+        while !output.isEmpty, canWrite {
+            let count = send(output.bytes)
+            if count > 0 {
+                output.consume(count)
+                if phase == .exchanging || phase == .tunnel { armExchange() }
+            } else if count != -Int(EAGAIN) {
+                // Broken: epoll says so too, and that closes it where closing is safe.
+                output.clear()
+                peerClosed = true
+                return false
+            }
+        }
+        if output.isEmpty { output.clear() }
+        return output.isEmpty
+    }
+
+    func endWriting() { socket.shutdownWrite() }
+
+    // MARK: Ends
+
+    /// The gateway stops: a connection without a request goes now, others after it.
+    func drain() {
+        if phase == .reading, input.isEmpty, output.isEmpty { close() }
+    }
+
+    /// The client left with a request open.
+    func leave() {
+        let service = exchange.service
+        let ref = exchange.ref
+        let request = id
+        exchange.upstream?.close()
+        exchange.upstream = nil
+        let waited = phase == .waiting
+        close()
+        guard let service else { return }
+        if let ref {
+            worker.step(service, .finished(ref, failed: false))
+        } else if waited {
+            worker.step(service, .gone(request))
+        }
+    }
+
+    /// Ends the connection so that the client cannot take a cut response for a whole one.
+    func abort() {
+        socket.resetOnClose()
+        leave()
+    }
+
+    func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        if let registration { worker.loop.forget(registration) }
+        if let timer { worker.loop.cancel(timer) }
+        registration = nil
+        timer = nil
+        socket.close()
+        input.discard(worker.pool)
+        exchange = Exchange()
+        worker.closed(self)
+    }
+}

@@ -1,0 +1,118 @@
+import HTTPFraming
+
+/// Writes the heads a gateway sends on: the bytes it got, without the fields meant for this hop, with those a proxy adds.
+enum HeadWriter {
+    /// What the gateway knows of a request beyond its head.
+    struct Context {
+        /// `X-Forwarded-For` line and the like for this client, whole lines.
+        var clientLines: [UInt8]
+        var trustForwarded: Bool
+        /// 32 hexadecimal digits for a request that has no id.
+        var newID: (UInt64, UInt64)
+    }
+
+    static func request(
+        _ head: RequestHead, _ fields: [Field], _ bytes: UnsafeRawBufferPointer, _ context: borrowing Context,
+        into out: inout ByteQueue
+    ) {
+        if head.isAbsolute {
+            out.append(head.methodName.of(bytes))
+            out.append(" ")
+            if head.path.isEmpty || bytes[Int(head.path.start)] != 0x2F { out.append("/") }
+            out.append(head.path.of(bytes))
+            out.append(head.minorVersion == 0 ? " HTTP/1.0\r\nHost: " : " HTTP/1.1\r\nHost: ")
+            out.append(head.authority.of(bytes))
+            out.append("\r\n")
+        }
+        var hasID = false
+        // Runs of lines that stay are copied at once; the request line is the beginning of the first one.
+        var run = head.isAbsolute ? firstLine(fields, head) : Int(head.bytes.start)
+        for field in fields {
+            let keeps: Bool
+            switch field.role {
+            case .plain, .contentLength, .transferEncoding, .expect, .cookie: continue
+            case .host: keeps = !head.isAbsolute
+            case .requestID:
+                keeps = !hasID
+                hasID = true
+            case .forwardedFor, .forwardedProto, .forwardedHost: keeps = context.trustForwarded
+            case .upgrade: keeps = head.upgrade
+            case .connection, .hopByHop: keeps = false
+            }
+            if keeps { continue }
+            copy(bytes, run, Int(field.line.start), &out)
+            run = Int(field.line.end)
+        }
+        copy(bytes, run, Int(head.bytes.end) - 2, &out)
+        if head.upgrade {
+            out.append("Connection: Upgrade\r\n")
+        } else if head.minorVersion == 0 {
+            out.append("Connection: keep-alive\r\n")
+        }
+        out.append(context.clientLines)
+        if !context.trustForwarded, !head.authority.isEmpty {
+            out.append("X-Forwarded-Host: ")
+            out.append(head.authority.of(bytes))
+            out.append("\r\n")
+        }
+        if !hasID {
+            out.append("X-Request-Id: ")
+            appendHexadecimal(context.newID.0, &out)
+            appendHexadecimal(context.newID.1, &out)
+            out.append("\r\n")
+        }
+        out.append("\r\n")
+    }
+
+    /// What the client is told of the connection.
+    enum Connection { case asItIs, close, keepAlive }
+
+    /// Whether the head may go on exactly as it came.
+    static func passesUnchanged(_ fields: [Field], _ connection: Connection) -> Bool {
+        connection == .asItIs && fields.allSatisfy { !isStripped($0) }
+    }
+
+    static func response(
+        _ head: ResponseHead, _ fields: [Field], _ bytes: UnsafeRawBufferPointer, _ connection: Connection,
+        into out: inout ByteQueue
+    ) {
+        var run = 0
+        for field in fields where isStripped(field) {
+            copy(bytes, run, Int(field.line.start), &out)
+            run = Int(field.line.end)
+        }
+        copy(bytes, run, head.end - 2, &out)
+        switch connection {
+        case .asItIs: out.append("\r\n")
+        case .close: out.append("Connection: close\r\n\r\n")
+        case .keepAlive: out.append("Connection: keep-alive\r\n\r\n")
+        }
+    }
+
+    private static func isStripped(_ field: Field) -> Bool {
+        switch field.role {
+        case .connection, .hopByHop, .upgrade: true
+        default: false
+        }
+    }
+
+    private static func firstLine(_ fields: [Field], _ head: RequestHead) -> Int {
+        fields.first.map { Int($0.line.start) } ?? Int(head.bytes.end) - 2
+    }
+
+    @inline(__always)
+    private static func copy(_ bytes: UnsafeRawBufferPointer, _ start: Int, _ end: Int, _ out: inout ByteQueue) {
+        if start < end { out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) }
+    }
+
+    private static func appendHexadecimal(_ number: UInt64, _ out: inout ByteQueue) {
+        var text: (UInt64, UInt64) = (0, 0)
+        withUnsafeMutableBytes(of: &text) { digits in
+            for index in 0..<16 {
+                let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * index)) & 15
+                digits[index] = digit < 10 ? 0x30 + digit : 0x57 + digit
+            }
+            out.append(UnsafeRawBufferPointer(digits))
+        }
+    }
+}

@@ -1,0 +1,206 @@
+import EventLoop
+import HTTPFraming
+import Orchestration
+import SidekickModel
+
+/// Everything one event loop needs to carry requests: its clients, its connections to replicas, its buffers.
+///
+/// Sendable without the compiler's check because every mutable property is touched only on `loop`'s thread: the other threads call
+/// nothing but `loop.submit`, and `index`, `loop`, `hub` and `configuration` never change.
+final class Worker: @unchecked Sendable {
+    let index: Int
+    let loop: EventLoop
+    let configuration: GatewayConfiguration
+    unowned let hub: Hub
+    let pool = BlockPool()
+    var routes = RouteTable.empty
+    /// For heads that are written and sent at once.
+    var scratch = ByteQueue()
+    private(set) var isDraining = false
+    private(set) var clientCount = 0
+    private var clients: [ClientConnection?] = []
+    private var serials: [UInt32] = []
+    private var free: [Int] = []
+    private var idle: [IdleConnections] = []
+    private var listeners: [ListenerHandler] = []
+    private var random: UInt64
+    private var actions: [AdmissionAction] = []
+    private var pending: [(service: ServiceEntry, action: AdmissionAction)] = []
+    private var isPerforming = false
+    private var whenDrained: (@Sendable () -> Void)?
+
+    init(index: Int, loop: EventLoop, hub: Hub, configuration: GatewayConfiguration) {
+        self.index = index
+        self.loop = loop
+        self.hub = hub
+        self.configuration = configuration
+        var generator = SystemRandomNumberGenerator()
+        random = generator.next()
+    }
+
+    var now: Instant { loop.now }
+
+    // MARK: Clients
+
+    func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
+
+    func accepted(_ socket: consuming Socket) {
+        guard !isDraining, clientCount < configuration.maximumConnections else { return }
+        let slot: Int
+        if let reused = free.popLast() {
+            slot = reused
+        } else {
+            slot = clients.count
+            clients.append(nil)
+            serials.append(0)
+        }
+        let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], socket: socket)
+        clients[slot] = client
+        clientCount += 1
+        client.begin()
+    }
+
+    func closed(_ client: ClientConnection) {
+        guard clients[client.slot] === client else { return }
+        clients[client.slot] = nil
+        serials[client.slot] = client.serial &+ 1
+        free.append(client.slot)
+        clientCount -= 1
+        reportDrained()
+    }
+
+    private func client(_ id: RequestID) -> ClientConnection? {
+        let slot = Int(id.number >> 32 & 0xFF_FFFF)
+        guard slot < clients.count, let client = clients[slot], client.serial == UInt32(truncatingIfNeeded: id.number) else {
+            return nil
+        }
+        return client
+    }
+
+    /// Two random numbers for a request's id (SplitMix64: unique, not secret).
+    func newID() -> (UInt64, UInt64) { (nextRandom(), nextRandom()) }
+
+    private func nextRandom() -> UInt64 {
+        random &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = random
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+
+    // MARK: Admission
+
+    /// Steps a service's admission and does what it says. Called while doing so, it leaves the doing to the call underway.
+    func step(_ service: ServiceEntry, _ event: AdmissionEvent) {
+        actions.removeAll(keepingCapacity: true)
+        let tick = service.step(event, now: now, into: &actions)
+        if let tick { hub.planTick(service, at: tick) }
+        for action in actions { pending.append((service, action)) }
+        guard !isPerforming else { return }
+        isPerforming = true
+        var position = 0
+        while position < pending.count {
+            let (service, action) = pending[position]
+            position += 1
+            hub.perform(action, of: service, on: self)
+        }
+        pending.removeAll(keepingCapacity: true)
+        isPerforming = false
+    }
+
+    /// A request of this loop may go to a replica. Its client may have left since: then the place is given back.
+    func forward(_ id: RequestID, _ service: ServiceEntry, _ ref: EndpointRef, _ target: Int32) {
+        guard let client = client(id), client.forward(to: ref, target: target) else {
+            return step(service, .finished(ref, failed: false))
+        }
+    }
+
+    func refuse(_ id: RequestID, _ why: AdmissionRefusal) { client(id)?.refuse(why) }
+
+    // MARK: Connections to replicas
+
+    /// An unused open connection, nil when there is none. One for a request that must not be sent twice is checked to be open.
+    func takeIdle(_ target: Int32, onlyFresh: Bool) -> UpstreamConnection? {
+        guard Int(target) < idle.count else { return nil }
+        while let connection = idle[Int(target)].take() {
+            guard onlyFresh else { return connection }
+            if now - connection.idleSince < 1, connection.isQuiet { return connection }
+            connection.close()
+        }
+        return nil
+    }
+
+    func keepIdle(_ connection: UpstreamConnection) {
+        let target = Int(connection.target)
+        while idle.count <= target { idle.append(IdleConnections()) }
+        connection.idleSince = now
+        idle[target].put(connection)
+    }
+
+    func forgetIdle(_ connection: UpstreamConnection) { idle[Int(connection.target)].remove(connection) }
+
+    func connect(to target: Int32) throws(SystemError) -> UpstreamConnection {
+        try UpstreamConnection(worker: self, target: target, address: hub.targets.address(of: target))
+    }
+
+    /// Closes connections to replicas that were not used for a while. The hub calls it every few seconds.
+    func sweepIdle() {
+        let limit = now - configuration.timeouts.idleUpstream
+        for target in idle.indices { idle[target].closeUnused(since: limit) }
+    }
+
+    // MARK: Stopping
+
+    /// Takes no more connections, lets those with a request finish, closes the others.
+    func drain(_ done: @escaping @Sendable () -> Void) {
+        isDraining = true
+        whenDrained = done
+        for listener in listeners { listener.stop() }
+        listeners = []
+        for client in clients { client?.drain() }
+        reportDrained()
+    }
+
+    func closeAll() {
+        for client in clients { client?.abort() }
+        for target in idle.indices { idle[target].closeUnused(since: Instant(nanoseconds: .max)) }
+    }
+
+    private func reportDrained() {
+        guard isDraining, clientCount == 0, let done = whenDrained else { return }
+        whenDrained = nil
+        done()
+    }
+}
+
+/// The unused connections to one replica, newest last.
+private struct IdleConnections {
+    private var connections: [UpstreamConnection] = []
+
+    mutating func take() -> UpstreamConnection? {
+        guard let connection = connections.popLast() else { return nil }
+        connection.isIdle = false
+        return connection
+    }
+
+    mutating func put(_ connection: UpstreamConnection) {
+        connection.isIdle = true
+        connections.append(connection)
+    }
+
+    mutating func remove(_ connection: UpstreamConnection) {
+        connection.isIdle = false
+        connections.removeAll { $0 === connection }
+    }
+
+    /// The newest is last, so the old ones are in front.
+    mutating func closeUnused(since limit: Instant) {
+        let old = connections.prefix { $0.idleSince < limit }
+        guard !old.isEmpty else { return }
+        for connection in old {
+            connection.isIdle = false
+            connection.close()
+        }
+        connections.removeFirst(old.count)
+    }
+}
