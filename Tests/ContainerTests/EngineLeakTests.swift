@@ -16,6 +16,7 @@ extension EngineTests {
             [
                 "descriptors": Self.count("/proc/self/fd"), "mounts": text("/proc/self/mounts").split(separator: "\n").count,
                 "sockets": Self.count("\(bed.root)/run"), "containers": Self.count("\(bed.root)/state/containers"),
+                "trash": Self.count("\(bed.root)/state/trash"),
                 "cgroups": Self.count("/sys/fs/cgroup/pids/sidekick-\(bed.configuration.name)"),
             ]
         }

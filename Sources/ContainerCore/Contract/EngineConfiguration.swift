@@ -17,7 +17,7 @@ package struct EngineConfiguration: Hashable, Sendable, Codable {
 
     package init(
         name: String, stateDirectory: String, runDirectory: String, initPath: String, subnet: String? = "10.88.0.0/16",
-        masquerade: Bool = true, readyCradles: Int = 2
+        masquerade: Bool = true, readyCradles: Int = 4
     ) {
         self.name = name
         self.stateDirectory = stateDirectory

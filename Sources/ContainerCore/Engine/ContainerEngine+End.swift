@@ -91,8 +91,8 @@ extension ContainerEngine {
             }
         }
         await container.wait { $0.isCleared || $0.cradle == nil }
-        let directory = directory
-        try await threads.run { () throws(ContainerError) in try directory.remove(id) }
+        let left = try directory.remove(id)
         containers.withLock { if $0[id] === container { $0[id] = nil } }
+        if let left { threads.submit { [directory] in directory.empty(left) } }
     }
 }

@@ -45,7 +45,7 @@ extension ContainerEngine {
             let error = cradle.link.failure("prepare container \(configuration.id)") ?? error
             cradles.discard(cradle)
             try? network?.detach(configuration.id)
-            try? directory.remove(configuration.id)
+            if let left = try? directory.remove(configuration.id) { directory.empty(left) }
             throw error
         }
     }

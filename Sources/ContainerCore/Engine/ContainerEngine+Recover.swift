@@ -9,13 +9,17 @@ extension ContainerEngine {
             for id in directory.ids() { try recover(id) }
             try removeStrangers()
         }
+        threads.submit { [directory] in directory.empty() }
         threads.submit { [cradles] in cradles.refill() }
         return await list()
     }
 
     /// Adopts one container by its guard, or keeps it as exited, or removes what is no whole container.
     private func recover(_ id: String) throws(ContainerError) {
-        guard let record = directory.record(of: id), record.configuration.id == id else { return try directory.remove(id) }
+        guard let record = directory.record(of: id), record.configuration.id == id else {
+            _ = try directory.remove(id)
+            return
+        }
         let container = Container(record.configuration)
         container.change { $0.address = record.address }
         if let exit = directory.exit(of: id) {

@@ -55,6 +55,7 @@ package final class ContainerEngine: ContainerRuntime {
             try cgroups.destroy()
         }
         await shutdown()
+        directory.empty()
     }
 
     // MARK: - What is known

@@ -53,31 +53,27 @@ final class Cradles: Sendable {
         return (try make(userNamespace: userNamespace), false)
     }
 
-    /// Makes ready what is missing; to be called where waiting is allowed.
+    /// Makes ready what is missing once half is; to be called where waiting is allowed. Moving a process into its cgroups makes the
+    /// kernel wait for a grace period that moves right after it share, so all are made first and then moved.
     func refill() {
-        while true {
-            let missing = state.withLock { state in
-                guard !state.isEnded, state.waiting.count + state.beingMade < ready else { return false }
-                state.beingMade += 1
-                return true
-            }
-            if !missing { return }
-            let made = try? make(userNamespace: true)
-            var kept = false
-            if let made {
-                do throws(ContainerError) {
-                    try join(made)
-                    kept = state.withLock { state in
-                        if !state.isEnded { state.waiting.append(made) }
-                        return !state.isEnded
-                    }
-                } catch {}
-                if !kept { discard(made) }
-            }
-            state.withLock { $0.beingMade -= 1 }
-            // Without the means for one now, containers are made without: they report what is wrong.
-            if !kept { return }
+        let missing = state.withLock { state in
+            let has = state.waiting.count + state.beingMade
+            guard !state.isEnded, has <= ready / 2 else { return 0 }
+            state.beingMade += ready - has
+            return ready - has
         }
+        // Without the means for one now, containers are made without: they report what is wrong.
+        let made = (0..<missing).compactMap { _ in try? make(userNamespace: true) }
+        for cradle in made {
+            let isKept =
+                (try? join(cradle)) != nil
+                && state.withLock { state in
+                    if !state.isEnded { state.waiting.append(cradle) }
+                    return !state.isEnded
+                }
+            if !isKept { discard(cradle) }
+        }
+        state.withLock { $0.beingMade -= missing }
     }
 
     func end() {

@@ -6,11 +6,15 @@ import LinuxShims
 struct StateDirectory: Sendable {
     let path: String
     let containers: Descriptor
+    /// What removed containers leave until it is deleted, which takes its time.
+    private let trash: Descriptor
 
     init(_ path: String) throws(ContainerError) {
         self.path = path
         try makeDirectories("\(path)/containers")
+        try makeDirectories("\(path)/trash")
         containers = try Descriptor.directory("\(path)/containers")
+        trash = try Descriptor.directory("\(path)/trash")
     }
 
     func directory(of id: String) -> String { "\(path)/containers/\(id)" }
@@ -93,11 +97,17 @@ struct StateDirectory: Sendable {
         try write(withUnsafeBytes(of: message) { [UInt8]($0) }, to: "\(id)/exit", mode: 0o640)
     }
 
-    func remove(_ id: String) throws(ContainerError) {
-        let error = sk_remove_tree(containers.number, id)
-        guard error == 0 else {
-            throw ContainerError(.kernelRefused, "cannot remove \(directory(of: id))", cause: systemText(-error))
-        }
+    /// Takes the container's directory away; gives the name under which `empty` finds it, nil when there was none.
+    func remove(_ id: String) throws(ContainerError) -> String? {
+        let name = "\(String(UInt64.random(in: 0...UInt64.max), radix: 36))"
+        if renameat(containers.number, id, trash.number, name) == 0 { return name }
+        if errno == ENOENT { return nil }
+        throw ContainerError(.kernelRefused, "cannot remove \(directory(of: id))", cause: systemText(errno))
+    }
+
+    /// Deletes what `remove` took away, or everything in the trash.
+    func empty(_ name: String? = nil) {
+        for name in name.map({ [$0] }) ?? names(in: "\(path)/trash") { _ = sk_remove_tree(trash.number, name) }
     }
 
     func ids() -> [String] { names(in: "\(path)/containers") }
