@@ -98,6 +98,7 @@ let package = Package(
                 "SidekickModel", "HTTPFraming", "EventLoop", "LinuxShims",
                 .product(name: "Histogram", package: "hdrhistogram-swift"),
             ], swiftSettings: strict),
+        .executableTarget(name: "ContainerBench", dependencies: ["ContainerCore"], swiftSettings: strict),
         .executableTarget(
             name: "sidekick",
             dependencies: [

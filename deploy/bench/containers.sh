@@ -1,0 +1,94 @@
+#!/bin/bash
+# Containers beside crun and runc, alternating in one run: whole lives, prepared, first instruction, freeze, thaw, fifty at once, memory
+# of a guard beside conmon's. Needs root; leaves nothing behind.
+#
+#   deploy/bench/containers.sh [--runs N] [--json]      30 runs without; --json prints the one result object last
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+runs=30 json=no
+while [ $# -gt 0 ]; do
+  case $1 in
+    --runs) runs=$2; shift 2 ;;
+    --json) json=yes; shift ;;
+    *) echo "containers.sh: unknown option $1; see the head of $0" >&2; exit 2 ;;
+  esac
+done
+[ "$(id -u)" = 0 ] || { echo "containers.sh: must run as root" >&2; exit 2; }
+deploy/setup.sh bench
+
+binaries=${SIDEKICK_BENCH_BINARIES:-} # a directory with ContainerBench and sidekick-init already built
+if [ -z "$binaries" ]; then
+  build=.build-release
+  swift build -c release --scratch-path "$build" --static-swift-stdlib --product ContainerBench 2>&1 | tail -1 >&2
+  swift build -c release --scratch-path "$build" --product sidekick-init 2>&1 | tail -1 >&2
+  binaries=$build/release
+fi
+binaries=$(realpath "$binaries")
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/sidekick-bench.XXXXXX")
+hugetlb=no
+clean() {
+  for runtime in crun runc; do
+    for id in $(ls "$work/$runtime" 2>/dev/null); do "$runtime" --root "$work/$runtime" delete --force "$id" 2>/dev/null || true; done
+  done
+  # An interrupted engine's containers die with its cgroups; its next start would find the rest, here there is none.
+  "$binaries/ContainerBench" --clean "$work" "$binaries/sidekick-init" || true
+  [ $hugetlb = no ] || { umount /sys/fs/cgroup/hugetlb && rmdir /sys/fs/cgroup/hugetlb; } || true
+  rm -rf "$work"
+}
+trap clean EXIT
+
+# crun 1.8 refuses hybrid cgroups while hugetlb sits on v2.
+if grep -qw hugetlb /sys/fs/cgroup/unified/cgroup.controllers 2>/dev/null; then
+  mkdir -p /sys/fs/cgroup/hugetlb
+  mount -t cgroup -o hugetlb cgroup /sys/fs/cgroup/hugetlb && hugetlb=yes
+fi
+
+layer=$work/layer
+mkdir -p "$layer"/{dev,proc,sys,etc,tmp}
+cat > "$work/clock.c" <<'C'
+#include <sys/syscall.h>
+static long call(long n, long a, long b, long c) {
+  long r;
+  __asm__ volatile("syscall" : "=a"(r) : "a"(n), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  return r;
+}
+__attribute__((force_align_arg_pointer)) void _start(void) {
+  struct { long seconds, nanoseconds; } time = {0, 0};
+  char text[24];
+  int at = sizeof text;
+  if (PROGRAM == 'c') call(SYS_clock_gettime, 1, (long)&time, 0);
+  if (PROGRAM == 's') { time.seconds = 1000000; call(SYS_nanosleep, (long)&time, 0, 0); }
+  if (PROGRAM == 'c') {
+    unsigned long value = (unsigned long)time.seconds * 1000000000ul + (unsigned long)time.nanoseconds;
+    text[--at] = '\n';
+    do text[--at] = (char)('0' + value % 10); while (value /= 10);
+    call(SYS_write, 1, (long)(text + at), (long)sizeof text - at);
+  }
+  call(SYS_exit_group, 0, 0, 0);
+}
+C
+for program in true clock sleep; do
+  gcc -O2 -static -nostdlib -nostartfiles -fno-stack-protector -DPROGRAM="'${program:0:1}'" "$work/clock.c" -o "$layer/$program"
+  bundle=$work/bundles/$program
+  mkdir -p "$bundle"
+  cp -a "$layer" "$bundle/rootfs"
+  # The same isolation and limits as ours: all namespaces, the user's included, an id range, masked paths, default capabilities.
+  (cd "$bundle" && runc spec) 
+  jq --arg program "/$program" '
+    .process.terminal = false | .process.args = [$program] | .root.readonly = false |
+    .process.capabilities = (["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FSETID","CAP_FOWNER","CAP_MKNOD","CAP_NET_RAW","CAP_SETGID","CAP_SETUID",
+      "CAP_SETFCAP","CAP_SETPCAP","CAP_NET_BIND_SERVICE","CAP_SYS_CHROOT","CAP_KILL","CAP_AUDIT_WRITE"] as $c
+      | {bounding: $c, effective: $c, permitted: $c}) |
+    .linux.namespaces += [{"type": "user"}] | .linux.namespaces |= unique |
+    .linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings |
+    .linux.resources = {"memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 100000, "period": 100000}, "pids": {"limit": 100}}
+  ' "$bundle/config.json" > "$bundle/config.new"
+  mv "$bundle/config.new" "$bundle/config.json"
+  chown -R 1000000:1000000 "$bundle/rootfs"
+done
+for program in true clock sleep; do cp "$layer/$program" "$work/bundles/true/rootfs/" 2>/dev/null || true; done
+chmod 755 "$work" "$work/bundles" "$work/bundles"/*
+
+"$binaries/ContainerBench" "$work" "$binaries/sidekick-init" "$runs" | tee "$work/out" | sed -n '/^{"benchmark"/q;p'
+[ $json = no ] || sed -n '/^{"benchmark"/,$p' "$work/out"
