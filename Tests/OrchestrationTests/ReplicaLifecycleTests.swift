@@ -70,6 +70,15 @@ struct ReplicaLifecycleTests {
         #expect(host.routing == .ready("10.0.0.2:80"))
     }
 
+    @Test func `a ready probe that asks what the startup probe asked is not waited for`() {
+        var host = LifecycleHost(.rung(.online)) {
+            $0.health.startup = probe(failures: 1)
+            $0.health.ready = probe(failures: 2)
+        }
+        host.settle(until: .running)
+        #expect(host.routing == .ready("10.0.0.2:80") && host.probes[.ready]?.eager == false)
+    }
+
     @Test func `a live probe that keeps failing restarts it`() {
         var host = LifecycleHost(.rung(.online)) { $0.health.live = probe(failures: 2) }
         host.settle()

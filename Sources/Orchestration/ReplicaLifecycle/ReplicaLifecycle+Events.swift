@@ -88,7 +88,13 @@ extension ReplicaLifecycle {
         memory.healthyAttempt = memory.attempt
         failure = nil
         enter(.running)
-        ready = assignment.spec.health.ready == nil
+        ready = assignment.spec.health.ready.map(isAnswered) ?? true
+    }
+
+    /// Whether the startup probe, which has just passed, has asked the same as this one would.
+    private func isAnswered(_ probe: Probe) -> Bool {
+        guard let startup = startupProbe else { return false }
+        return startup.http == probe.http && startup.tcp == probe.tcp && startup.exec == probe.exec
     }
 
     private mutating func checked(
