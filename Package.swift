@@ -79,7 +79,8 @@ let package = Package(
         .target(
             name: "Controller",
             dependencies: [
-                "SidekickModel", "Orchestration", "ControllerStore", "AgentProtocol", "ControlAPI", "ImageStore", log,
+                "SidekickModel", "Orchestration", "ControllerStore", "AgentProtocol", "ControlAPI", "ImageStore", "LinuxShims",
+                log,
                 .product(name: "Hummingbird", package: "hummingbird"),
             ] + nio, swiftSettings: strict),
         .target(

@@ -24,13 +24,14 @@ struct Sidekick: AsyncParsableCommand {
                 subcommands: [
                     ApplyCommand.self, ListCommand.self, StatusCommand.self, ScaleCommand.self, RolloutCommand.self,
                     ExplainCommand.self,
-                    LogsCommand.self, EventsCommand.self, DeleteCommand.self,
+                    WaitCommand.self, LogsCommand.self, EventsCommand.self, DeleteCommand.self,
                 ]),
             CommandGroup(name: "Images and hosts", subcommands: [ImageCommand.self, HostCommand.self]),
             CommandGroup(
                 name: "Daemons",
-                subcommands: [StandaloneCommand.self]),
+                subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),
 
+            CommandGroup(name: "Proof", subcommands: [LoadCommand.self]),
         ])
 }
 

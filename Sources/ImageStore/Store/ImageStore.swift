@@ -84,7 +84,7 @@ package final class ImageStore: ImageLibrary {
     }
 
     static func missing(_ reference: String) -> ImageError {
-        ImageError(.notFound, "there is no image ‘\(reference)’ here; import it first")
+        ImageError(.notFound, "there is no image ‘\(reference)’ here; import it first: sidekick image import FILE")
     }
 
     /// The stored image with this manifest.

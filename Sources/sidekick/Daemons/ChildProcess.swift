@@ -4,13 +4,19 @@ import Glibc
 struct ChildProcess: Sendable {
     let pid: pid_t
 
-    /// - Parameter readyDescriptor: becomes descriptor 3 of the child, named to it by `Readiness.variable`.
+    /// - Parameters:
+    ///   - readyDescriptor: becomes descriptor 3 of the child, named to it by `ReadyNotice.variable`.
+    ///   - variables: `NAME=value`, added to this process's environment.
     /// - Throws: `CommandFailure.failed` naming the program.
-    init(program: String, arguments: [String], readyDescriptor: Int32) throws {
+    init(program: String, arguments: [String], readyDescriptor: Int32? = nil, variables: [String] = []) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, readyDescriptor, 3)
+        var variables = Self.environment + variables
+        if let readyDescriptor {
+            posix_spawn_file_actions_adddup2(&actions, readyDescriptor, 3)
+            variables.append("\(ReadyNotice.variable)=3")
+        }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -25,10 +31,10 @@ struct ChildProcess: Sendable {
         posix_spawnattr_setpgroup(&attributes, 0)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP))
         let words = ([program] + arguments).map { strdup($0) } + [nil]
-        let variables = Self.environment.map { strdup($0) } + [nil]
-        defer { (words + variables).forEach { free($0) } }
+        let environment = variables.map { strdup($0) } + [nil]
+        defer { (words + environment).forEach { free($0) } }
         var pid: pid_t = 0
-        let code = posix_spawn(&pid, program, &actions, &attributes, words, variables)
+        let code = posix_spawn(&pid, program, &actions, &attributes, words, environment)
         guard code == 0 else { throw CommandFailure(.failed, "starting \(program): \(String(cString: strerror(code)))") }
         self.pid = pid
     }
@@ -52,15 +58,15 @@ struct ChildProcess: Sendable {
         var next = environ
         while let variable = next.pointee {
             let text = String(cString: variable)
-            if !text.hasPrefix(Readiness.variable + "=") { variables.append(text) }
+            if !text.hasPrefix(ReadyNotice.variable + "=") { variables.append(text) }
             next += 1
         }
-        return variables + ["\(Readiness.variable)=3"]
+        return variables
     }
 }
 
 /// How a daemon tells whoever started it that it serves: one byte on a descriptor named by the environment.
-enum Readiness {
+enum ReadyNotice {
     static let variable = "SIDEKICK_READY_FD"
 
     static func announce() {

@@ -31,6 +31,9 @@ struct EngineOptions: ParsableArguments {
 
     /// Removes every container of this instance and what the kernel holds for it.
     func removeEverything(_ layout: StandaloneLayout) async throws {
+        let engine = try ContainerEngine(configuration(data: "\(layout.data)/agent", run: layout.run))
+        for container in try await engine.recover() { try await engine.remove(container.id) }
+        try await engine.destroy()
     }
 }
 

@@ -19,6 +19,8 @@ struct StandaloneCommand: AsyncParsableCommand {
         "127.0.0.1:7070"
     @OptionGroup var engine: EngineOptions
     @Flag(help: "Leave containers running when stopped; the next start takes them over.") var keep = false
+    @Option(help: ArgumentHelp("How much is logged: debug, info, notice, warning or error.", valueName: "level"))
+    var logLevel = DaemonOptions.LogLevel.notice
 
     func run() async throws {
         guard geteuid() == 0 else { throw CommandFailure(.refused, "standalone: needs root, to make containers") }
@@ -27,7 +29,9 @@ struct StandaloneCommand: AsyncParsableCommand {
         let (events, sink) = AsyncStream.makeStream(of: (String, SupervisedDaemon.Event).self)
         let program = try OwnExecutable.path()
         let daemons = layout.daemons(listen: listen, agents: agents, engine: engine).map { name, arguments in
-            SupervisedDaemon(name: name, program: program, arguments: arguments + ["--die-with-parent"]) {
+            SupervisedDaemon(
+                name: name, program: program, arguments: arguments + ["--die-with-parent", "--log-level", logLevel.rawValue]
+            ) {
                 sink.yield((name, $0))
             }
         }
@@ -35,9 +39,9 @@ struct StandaloneCommand: AsyncParsableCommand {
             for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { sink.yield(("", .stopped)) }
         }
         defer { signals.cancel() }
-        daemons.forEach { $0.start() }
+        daemons.first?.start()
         let failure = await follow(events, daemons)
-        await stop(daemons, events)
+        await stop(daemons)
         if !keep { try await engine.removeEverything(layout) }
         if let failure { throw failure }
     }
@@ -46,13 +50,18 @@ struct StandaloneCommand: AsyncParsableCommand {
     private func follow(
         _ events: AsyncStream<(String, SupervisedDaemon.Event)>, _ daemons: [SupervisedDaemon]
     ) async -> CommandFailure? {
-        var waiting = Set(daemons.map(\.name))
+        // Each starts when the one before it is ready, so that none has to look for another that is not there yet.
+        var waiting = daemons[...]
         for await (name, event) in events {
             switch event {
             case .ready:
-                if waiting.remove(name) != nil, waiting.isEmpty {
+                guard name == waiting.first?.name else { continue }
+                waiting.removeFirst()
+                if let next = waiting.first {
+                    next.start()
+                } else {
                     StandardOutput.line("sidekick standalone: ready, requests at \(listen), control socket \(run)/control.sock")
-                    Readiness.announce()
+                    ReadyNotice.announce()
                 }
             case .gaveUp(let reason): return CommandFailure(.failed, "standalone: \(reason)")
             case .stopped: return nil
@@ -62,8 +71,8 @@ struct StandaloneCommand: AsyncParsableCommand {
     }
 
     /// The gateway first, so that it can finish what is in flight while everything behind it still runs.
-    private func stop(_ daemons: [SupervisedDaemon], _ events: AsyncStream<(String, SupervisedDaemon.Event)>) async {
-        for name in ["gateway", "agent", "controller"] { await daemons.first { $0.name == name }?.stopAndWait() }
+    private func stop(_ daemons: [SupervisedDaemon]) async {
+        for daemon in daemons.reversed() { await daemon.stopAndWait() }
     }
 }
 

@@ -14,7 +14,7 @@ final class SupervisedDaemon: Sendable {
     private struct State {
         var pid: pid_t?
         var stopping = false
-        var ended = false
+        var ended = true
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -33,6 +33,7 @@ final class SupervisedDaemon: Sendable {
 
     /// One thread starts every incarnation, because the children ask to die with the thread that started them.
     func start() {
+        state.withLock { $0.ended = false }
         DedicatedThread.start {
             self.superviseUntilStopped()
             let waiters = self.state.withLock { state in

@@ -1,12 +1,9 @@
 import Glibc
+import LinuxShims
 import SidekickModel
 
 enum WallClock {
-    static var now: Instant {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-    }
+    static var now: Instant { Instant(nanoseconds: sk_wall_nanoseconds()) }
 
     /// `14:03:22`, the local time of day.
     static func timeOfDay(_ instant: Instant) -> String {

@@ -1,0 +1,44 @@
+import ArgumentParser
+import FoundationEssentials
+import Gateway
+import Logging
+
+struct GatewayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gateway", abstract: "Run the request router of this host.",
+        discussion: """
+            Takes HTTP/1.1 requests, routes them by host and path, measures them, and holds them while a replica comes online. Serves from its last
+            routing table while the agent is gone. TERM lets requests in flight finish.
+            """)
+
+    @Option(help: ArgumentHelp("Where it listens; repeat for more.", valueName: "address:port")) var listen: [String] = [
+        "0.0.0.0:8080"
+    ]
+    @Option(help: ArgumentHelp("Where the last routing table is kept.", valueName: "directory")) var data =
+        "/var/lib/sidekick/gateway"
+    @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
+    @Option(help: "Event loops; one per core is right.") var threads = 1
+    @OptionGroup var daemon: DaemonOptions
+
+    static func agentSocket(_ run: String) -> String { "\(run)/gateway.sock" }
+
+    func run() async throws {
+        let logger = daemon.logger("gateway")
+        let server: GatewayServer
+        do {
+            server = try GatewayServer(
+                GatewayConfiguration(listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data, threads: threads),
+                log: logger)
+        } catch let error as ListenError {
+            throw CommandFailure(.refused, "gateway: \(error)")
+        }
+        ReadyNotice.announce()
+        try await DaemonRun.untilSignalled(logger) {
+            try await withTaskCancellationHandler {
+                try await server.run()
+            } onCancel: {
+                server.shutdown()
+            }
+        }
+    }
+}
