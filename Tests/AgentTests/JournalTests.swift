@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 import Logging
 import Orchestration
 import SidekickModel
@@ -73,6 +74,27 @@ struct JournalTests {
             damaged[index] ^= 0x10
             #expect(JournalFormat.decode(damaged).length < bytes.count, "byte \(index)")
         }
+    }
+
+    @Test func `what a full disk refused is written once there is room`() throws {
+        let directory = try Self.temporary()
+        defer {
+            umount(directory)
+            try? FileManager.default.removeItem(atPath: directory)
+        }
+        try #require(mount("tmpfs", directory, "tmpfs", 0, "size=64k") == 0)
+        var file = try JournalFile(directory: directory)
+        try file.append([.assignment(Self.assignment(1))])
+        _ = FileManager.default.createFile(atPath: "\(directory)/full", contents: Data(count: 60 << 10))
+        #expect(throws: AgentError.self) {
+            for number in 2...200 as ClosedRange<Int64> { try file.append([.assignment(Self.assignment(number))]) }
+        }
+        let held = file.state
+        #expect(try JournalFile(directory: directory).state.replicas.count == held.replicas.count - 1)
+        try FileManager.default.removeItem(atPath: "\(directory)/full")
+        try file.append([.epoch(3)])
+        #expect(file.state.replicas == held.replicas)
+        #expect(try JournalFile(directory: directory).state == file.state)
     }
 
     @Test func `it is written anew when it has outgrown its state`() throws {

@@ -113,6 +113,13 @@ extension AgentCore {
     }
 
     func report(_ observed: ObservedReplica) {
+        if observed.phase == .failed {
+            logger.warning(
+                "a replica failed",
+                metadata: [
+                    "replica": "\(observed.replica)", "service": "\(observed.service)", "why": "\(observed.failure ?? "unknown")",
+                ])
+        }
         unreported[observed.replica] = observed
         scheduleReport()
     }

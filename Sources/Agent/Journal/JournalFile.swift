@@ -8,6 +8,8 @@ struct JournalFile: Sendable {
     private var length: Int
     private(set) var state: JournalState
     private var compactAt: Int
+    /// Whether an append failed, so that the state holds what the file does not.
+    private var isBehind = false
 
     private let smallest: Int
 
@@ -34,17 +36,22 @@ struct JournalFile: Sendable {
     /// Whether the file has grown so far that it should be written anew.
     var isOvergrown: Bool { length > compactAt }
 
-    /// On return the records are on disk. After an error none of them is, and the file is as before.
+    /// On return the records are on disk. After an error they are not, and the file is as before; the next append writes them too.
     mutating func append(_ records: [JournalRecord]) throws(AgentError) {
-        let bytes = try Self.encode(records)
+        for record in records { state.apply(record) }
+        if isBehind {
+            self = try compacted()
+            return
+        }
         do {
+            let bytes = try Self.encode(records)
             try Self.write(bytes, to: descriptor.number, at: length, path)
+            length += bytes.count
         } catch {
+            isBehind = true
             ftruncate(descriptor.number, off_t(length))
             throw error
         }
-        length += bytes.count
-        for record in records { state.apply(record) }
     }
 
     /// Replaces the file by one that holds the state only.
