@@ -16,7 +16,8 @@ final class EngineBed: Sendable {
 
     init(subnet: String? = nil, readyCradles: Int = 1) throws {
         let name = "t" + String(UInt32.random(in: 0...UInt32.max), radix: 36)
-        root = "/tmp/sidekick-\(name)"
+        // On a disk: older kernels map no ids on tmpfs.
+        root = "/var/lib/sidekick-\(name)"
         layer = "\(root)/layer"
         configuration = EngineConfiguration(
             name: name, stateDirectory: "\(root)/state", runDirectory: "\(root)/run", initPath: Self.initPath, subnet: subnet,
@@ -52,7 +53,8 @@ final class EngineBed: Sendable {
             try #require(mkdir(path, 0o755) == 0)
         }
         chmod("\(layer)/tmp", 0o1777)
-        try copy("/bin/busybox", to: "\(layer)/bin/busybox")
+        let busybox = access("/bin/busybox", R_OK) == 0 ? "/bin/busybox" : "/usr/bin/busybox"
+        try copy(busybox, to: "\(layer)/bin/busybox")
         for applet in [
             "sh", "cat", "sleep", "echo", "id", "ls", "mkdir", "touch", "kill", "true", "false", "grep", "wc", "mount",
             "umount", "readlink", "hostname", "dd", "stat", "seq", "head", "rm", "mknod", "chown", "ip", "test", "ps", "sed",
@@ -87,8 +89,8 @@ final class EngineBed: Sendable {
 
     func close() async throws {
         try await engine.destroy()
-        let parent = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        #expect(sk_remove_tree(parent, String(root.dropFirst(5))) == 0)
+        let parent = open("/var/lib", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        #expect(sk_remove_tree(parent, String(root.dropFirst("/var/lib/".count))) == 0)
         Glibc.close(parent)
     }
 

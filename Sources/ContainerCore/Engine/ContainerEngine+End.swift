@@ -71,9 +71,11 @@ extension ContainerEngine {
     func clear(_ container: Container, _ cradle: Cradle?) {
         if let cradle {
             try? cgroups.killAll(cradle.cgroup)
+            step("rest killed")
             cradles.clear(name: cradle.name, firstID: cradle.firstID, cgroup: cradle.cgroup)
         }
         if container.configuration.network { try? network?.detach(container.id) }
+        step("network detached")
     }
 
     package func remove(_ id: String) async throws(ContainerError) {
@@ -85,6 +87,7 @@ extension ContainerEngine {
         }
         if phase != .exited, let link {
             try? link.send(SK_ASK_QUIT)
+            step("end asked")
             if phase == .frozen, let cradle {
                 let cgroups = cgroups
                 try await threads.run { () throws(ContainerError) in try cgroups.killAll(cradle.cgroup) }
@@ -92,6 +95,7 @@ extension ContainerEngine {
         }
         await container.wait { $0.isCleared || $0.cradle == nil }
         let left = try directory.remove(id)
+        step("directory removed")
         containers.withLock { if $0[id] === container { $0[id] = nil } }
         if let left { threads.submit { [directory] in directory.empty(left) } }
     }

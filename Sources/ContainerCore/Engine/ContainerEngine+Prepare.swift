@@ -57,18 +57,24 @@ extension ContainerEngine {
         let usesNetwork = configuration.network ? network : nil
         let address = try usesNetwork?.reserve(id).address
         let state = try directory.make(id)
+        step("directory made")
         let plan = try plan(configuration, firstID: cradle.firstID, address: address)
         let file = try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the launch plan")
         let counter = oomCounter(cradle.cgroup)
         try cradle.link.send(
             SK_ASK_PLAN, descriptors: [file.number, state.number] + (counter.map { [$0.number] } ?? []))
+        step("plan sent")
         // Meanwhile the guard builds.
         if configuration.limits != ContainerLimits() { try cgroups.update(cradle.cgroup, limits: configuration.limits) }
+        step("limits set")
         _ = try usesNetwork?.attach(id, to: .process(cradle.first), limits: configuration.limits)
+        step("network attached")
         if !isJoined { try cradles.join(cradle) }
         let told = try cradle.link.await([SK_TELL_STATE], within: 60_000, "prepare container \(id)")
+        step("prepared")
         try directory.save(
             ContainerRecord(configuration: configuration, cradle: cradle.name, firstID: cradle.firstID, address: address))
+        step("record saved")
         return (told, address)
     }
 

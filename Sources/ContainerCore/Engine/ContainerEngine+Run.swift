@@ -19,7 +19,9 @@ extension ContainerEngine {
                 throw ContainerError(.wrongState, "failed to start container \(id): it must be prepared, and is \(state.phase)")
             }
         }
+        step("start asked")
         await container.wait { $0.phase != .starting }
+        step("started")
         guard let status = container.status else { throw ContainerError(.notFound, "container \(id) was removed") }
         if status.state == .exited, let failure = status.exit?.failure {
             throw ContainerError(.wrongState, "failed to start container \(id)", cause: failure)
@@ -35,6 +37,7 @@ extension ContainerEngine {
             throw ContainerError(.wrongState, "failed to signal container \(id): it has exited")
         }
         try link.send(SK_ASK_SIGNAL, code: number)
+        step("signal sent")
         // A frozen process dies of KILL only once it is thawed (cgroup v1).
         if phase == .frozen, number == SIGKILL { try await thaw(id) }
     }

@@ -17,11 +17,13 @@ package final class ContainerEngine: ContainerRuntime {
     let threads: WaitingThreads
     let watcher: GuardWatcher
     let listeners = ExitListeners()
+    let step: StepObserver
     let containers = Mutex<[String: Container]>([:])
 
     /// Makes the engine's directories and takes its copy of `sidekick-init`; nothing runs yet.
     /// - Throws: `invalidConfiguration`, or what the kernel refused.
-    package init(_ configuration: EngineConfiguration) throws(ContainerError) {
+    package init(_ configuration: EngineConfiguration, step: @escaping StepObserver = { _ in }) throws(ContainerError) {
+        self.step = step
         try configuration.check()
         self.configuration = configuration
         directory = try StateDirectory(configuration.stateDirectory)
@@ -31,7 +33,7 @@ package final class ContainerEngine: ContainerRuntime {
         network = configuration.subnet == nil ? nil : try ContainerNetwork(configuration: configuration)
         cradles = try Cradles(
             engine: configuration.name, initPath: configuration.initPath, runDirectory: runDirectory, cgroups: cgroups,
-            ready: configuration.readyCradles)
+            ready: configuration.readyCradles, step: step)
         threads = WaitingThreads()
         watcher = try GuardWatcher()
     }

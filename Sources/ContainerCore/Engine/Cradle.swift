@@ -19,6 +19,8 @@ final class Cradles: Sendable {
     private let runDirectory: Descriptor
     private let executable: Descriptor
     private let ready: Int
+    private let step: StepObserver
+    private let changed = Condition()
     private let state: Mutex<State>
 
     private struct State {
@@ -32,8 +34,11 @@ final class Cradles: Sendable {
     private let prefix = String(UInt32.random(in: 0...UInt32.max), radix: 36)
 
     /// - Parameter ready: how many are kept ready.
-    init(engine: String, initPath: String, runDirectory: Descriptor, cgroups: any CgroupDriver, ready: Int) throws(ContainerError)
-    {
+    init(
+        engine: String, initPath: String, runDirectory: Descriptor, cgroups: any CgroupDriver, ready: Int,
+        step: @escaping StepObserver
+    ) throws(ContainerError) {
+        self.step = step
         self.cgroups = cgroups
         self.runDirectory = runDirectory
         self.ready = ready
@@ -74,8 +79,10 @@ final class Cradles: Sendable {
             if !isKept { discard(cradle) }
         }
         state.withLock { $0.beingMade -= missing }
+        changed.wakeAll()
     }
 
+    /// Ends the ready ones, and those being made once they are.
     func end() {
         let left = state.withLock { state in
             state.isEnded = true
@@ -83,11 +90,17 @@ final class Cradles: Sendable {
             return state.waiting
         }
         for cradle in left { discard(cradle) }
+        while true {
+            let seen = changed.generation
+            if state.withLock({ $0.beingMade == 0 }) { return }
+            changed.wait(since: seen)
+        }
     }
 
     /// Puts the first process into its cgroups, where it was not cloned into them.
     func join(_ cradle: Cradle) throws(ContainerError) {
         if case .write = cgroups.entry(cradle.cgroup) { try cgroups.join(cradle.cgroup, pid: cradle.first) }
+        step("cgroup joined")
         try cradle.link.send(SK_ASK_JOINED)
     }
 
@@ -104,9 +117,12 @@ final class Cradles: Sendable {
             throw error
         }
         do throws(ContainerError) {
+            step("cgroup made")
             let link = try spawn(name)
+            step("guard started")
             do throws(ContainerError) {
                 let first = try clone(link, cgroup, ids)
+                step("namespaces made")
                 return Cradle(name: name, link: link, first: first, firstID: ids, cgroup: cgroup)
             } catch {
                 try? link.send(SK_ASK_QUIT)
@@ -162,7 +178,9 @@ final class Cradles: Sendable {
     /// Removes what is left of a cradle or container whose processes have ended.
     func clear(name: String, firstID: UInt32?, cgroup: CgroupHandle) {
         try? cgroups.remove(cgroup)
+        step("cgroup removed")
         unlinkat(runDirectory.number, "\(name).sock", 0)
+        step("socket removed")
         firstID.map { first in state.withLock { $0.ids.giveBack(first) } }
     }
 }

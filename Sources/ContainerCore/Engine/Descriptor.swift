@@ -22,5 +22,8 @@ final class Descriptor: Sendable {
     deinit { close(number) }
 }
 
+/// Told the name of each step that makes, changes or removes something, right after it: what a test walks to die at each of them.
+package typealias StepObserver = @Sendable (StaticString) -> Void
+
 /// The kernel's words for an error number.
 func systemText(_ number: Int32) -> String { String(cString: strerror(number)) }
