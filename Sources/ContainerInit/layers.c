@@ -99,7 +99,7 @@ static int mount_by_descriptors(const struct plan *plan, int state, int users, i
     if (overlay < 0) return failed("open file system", "overlay");
     struct held held = {.count = 0};
     int done = -1;
-    if (add_layers(plan, overlay, users, &held) < 0) done = held.count == 1 && failure.code == EINVAL ? 0 : -1;
+    if (add_layers(plan, overlay, users, &held) < 0) done = held.count == 1 && (failure.code == EINVAL || failure.code == EOPNOTSUPP) ? 0 : -1;
     else if (add_writable(plan, overlay, state, users, &held) == 0) {
         fsconfig(overlay, FSCONFIG_SET_STRING, "source", "overlay", 0);
         // Nothing of a container's own layer is wanted after a crash of the host, so its fsync need not wait for the disk.
