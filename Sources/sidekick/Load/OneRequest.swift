@@ -34,7 +34,7 @@ struct OneRequest: Sendable {
                 defer { socket.close() }
                 try wait(socket, Int16(POLLOUT), "connecting to")
                 let number = socket.takeError()
-                guard number == 0 else { throw SystemError(operation: "connect to", object: host, number: number) }
+                guard number == 0 else { throw SystemError(operation: "connect to", object: host, number: -number) }
                 try exchange(socket)
                 return (ContinuousClock.now - start) / .milliseconds(1)
             } catch let error as SystemError {
