@@ -131,6 +131,8 @@ let package = Package(
             dependencies: [
                 "Controller", "ControllerStore", "Orchestration", "SidekickModel", "AgentProtocol", "ControlAPI", "ImageStore",
                 log,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ] + nio, swiftSettings: strict),
         .testTarget(
             name: "AgentTests",

@@ -22,6 +22,11 @@ package protocol FleetStore: Sendable {
     /// `limit` and `since` as for decisions.
     func events(limit: Int, since: Int64?) async throws(StoreError) -> [FleetEvent]
 
+    /// Copies the whole store, as of one moment, while it is in use.
+    /// - Parameter path: absolute; a code `conflict` is thrown when something is there already.
+    /// - Returns: the copy's size in bytes.
+    func backup(to path: String) async throws(StoreError) -> Int64
+
     /// Ends the use of the store; what was committed stays.
     func close() async throws(StoreError)
 }

@@ -7,6 +7,11 @@ package enum APIPath {
     package static let hosts = "/v1/hosts"
     package static let images = "/v1/images"
     package static let imageImport = "/v1/images/import"
+    package static let backup = "/v1/backup"
+    /// Server-sent events.
+    package static let watch = "/v1/watch"
+    /// The OpenAPI document of all this.
+    package static let openAPI = "/v1/openapi.json"
     /// Answers 200 while the process runs.
     package static let health = "/healthz"
     /// Answers 200 once the store is open and agents are accepted.
@@ -14,6 +19,7 @@ package enum APIPath {
     /// Prometheus text.
     package static let metrics = "/metrics"
 
+    package static func host(_ name: String) -> String { "\(hosts)/\(name)" }
     package static func service(_ name: String) -> String { "\(services)/\(name)" }
     package static func scale(_ name: String) -> String { "\(services)/\(name)/scale" }
     package static func rollout(_ name: String) -> String { "\(services)/\(name)/rollout" }

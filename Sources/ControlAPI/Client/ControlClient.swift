@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import FoundationEssentials
 import NIOCore
 import NIOHTTP1
 package import SidekickModel
@@ -65,6 +66,16 @@ package struct ControlClient: Sendable {
         try await transport.get(APIPath.hosts)
     }
 
+    /// Cordons, drains or removes a host; returns every host as it is then.
+    package func host(_ name: String, _ request: HostRequest) async throws(APIFailure) -> [HostStatus] {
+        try await transport.send(.POST, APIPath.host(name), body: request)
+    }
+
+    /// Has the controller copy its database.
+    package func backup(_ request: BackupRequest) async throws(APIFailure) -> BackupSummary {
+        try await transport.send(.POST, APIPath.backup, body: request)
+    }
+
     package func images() async throws(APIFailure) -> [ImageSummary] {
         try await transport.get(APIPath.images)
     }
@@ -83,6 +94,19 @@ package struct ControlClient: Sendable {
     package func logs(_ replica: ReplicaID, tail: Int = 100, follow: Bool = false) -> AsyncThrowingStream<[UInt8], any Error> {
         transport.stream(
             APIPath.logs("\(replica)"), query: [("tail", "\(tail)"), ("follow", "\(follow)")])
+    }
+
+    /// Every service as it is, then whatever changes, until the reader stops or the controller does.
+    package func watch() -> AsyncThrowingStream<WatchItem, any Error> {
+        transport.events(APIPath.watch) { name, data in
+            switch name {
+            case "service": .service(try JSONDecoder().decode(ServiceStatus.self, from: data))
+            case "serviceGone": .serviceGone(try JSONDecoder().decode(String.self, from: data))
+            case "event": .event(try JSONDecoder().decode(FleetEvent.self, from: data))
+            case "decision": .decision(try JSONDecoder().decode(Decision.self, from: data))
+            default: nil
+            }
+        }
     }
 
     /// Returns when the controller answers and can do its work.

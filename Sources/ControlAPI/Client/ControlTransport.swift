@@ -82,6 +82,33 @@ struct ControlTransport: Sendable {
         }
     }
 
+    /// The server-sent events of a GET.
+    /// - Parameter read: an item of an event's name and data; nil for one of a newer controller, which is skipped.
+    func events<Item: Sendable>(
+        _ path: String, _ read: @escaping @Sendable (String, Data) throws -> Item?
+    ) -> AsyncThrowingStream<Item, any Error> {
+        let bytes = stream(path, query: [])
+        return AsyncThrowingStream { continuation in
+            let task = Task {
+                var parser = ServerSentEvents()
+                do {
+                    for try await piece in bytes {
+                        for event in parser.take(piece) {
+                            if let item = try read(event.name, Data(event.data.utf8)) { continuation.yield(item) }
+                        }
+                    }
+                    continuation.finish()
+                } catch let error as DecodingError {
+                    let why = "\(path): an event of the controller cannot be read (\(error)); is it another version of sidekick?"
+                    continuation.finish(throwing: APIFailure(.internalFailure, why))
+                } catch {
+                    continuation.finish(throwing: error)
+                }
+            }
+            continuation.onTermination = { _ in task.cancel() }
+        }
+    }
+
     /// A connection per request: on a local socket it costs nothing worth saving, and none can be stale after the controller restarted.
     private func newRequest(_ method: HTTPMethod, _ path: String, _ query: [(String, String)]) -> HTTPClientRequest {
         var url = "http+unix://\(Self.escape(socketPath))\(path)"

@@ -40,6 +40,16 @@ struct APIServer: Sendable {
         addHistory(to: router)
         addImages(to: router)
         router.get("/v1/hosts") { _, _ in try Self.json(await api.conductor.hostStatuses()) }
+        router.post("/v1/hosts/:name") { request, context in
+            try Self.json(try await api.host(try Self.name(context), try await Self.body(request)))
+        }
+        router.post("/v1/backup") { request, _ in try Self.json(try await api.backup(try await Self.body(request))) }
+        router.get("/v1/watch") { _, _ in watch() }
+        router.get("/v1/openapi.json") { _, _ in
+            Response(
+                status: .ok, headers: [.contentType: "application/json"],
+                body: .init(byteBuffer: ByteBuffer(string: OpenAPIDocument.json)))
+        }
         router.get("/v1/replicas/:replica/logs") { request, context in try await logs(request, context) }
         router.get("/healthz") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ok\n"))) }
         router.get("/readyz") { _, _ in Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "ready\n"))) }

@@ -88,6 +88,23 @@ struct FleetAPI: Sendable {
         try await reading { () throws(StoreError) in try await store.events(limit: page.limit, since: page.since) }
     }
 
+    func host(_ name: String, _ request: HostRequest) async throws(APIFailure) -> [HostStatus] {
+        try await conductor.submit { (conductor) throws(APIFailure) in
+            try await conductor.change(host: name, request.action)
+        }
+    }
+
+    func backup(_ request: BackupRequest) async throws(APIFailure) -> BackupSummary {
+        guard request.path.hasPrefix("/") else {
+            throw APIFailure(.invalid, "backup: ‘\(request.path)’ is not an absolute path on the controller's host")
+        }
+        do {
+            return BackupSummary(path: request.path, size: try await store.backup(to: request.path))
+        } catch {
+            throw APIFailure(error.code == .conflict ? .conflict : .unavailable, "\(error)")
+        }
+    }
+
     func listImages() async throws(APIFailure) -> [ImageSummary] {
         do {
             return try await images.images().map(ImageSummary.init)

@@ -11,6 +11,8 @@ extension Conductor {
         return status
     }
 
+    func statuses(of names: Set<String>) -> [ServiceStatus] { names.sorted().compactMap { status(of: $0) } }
+
     private func status(of name: String) -> ServiceStatus? {
         guard let service = book.services[name], let spec = service.revisions[service.record.revision]?.spec else { return nil }
         let newest = service.load.newest(service: name)

@@ -67,6 +67,7 @@ extension Conductor {
         case .load(let samples):
             for sample in samples {
                 book.add(sample, from: host, at: now)
+                if sample.inflight > 0 || sample.arrivals > 0 || sample.completions > 0 { feed.mark(sample.service) }
                 guard sample.queue > 0, book.services[sample.service] != nil else { continue }
                 urgent.insert(sample.service)
                 touch(sample.service)

@@ -32,6 +32,7 @@ actor Conductor {
     let joinSecret: String
     let logger: Logger
     nonisolated let inbox = Inbox<Command>()
+    nonisolated let feed = ChangeFeed()
 
     var book: FleetBook
     var liveness: HostLiveness
@@ -89,8 +90,10 @@ actor Conductor {
         for await _ in inbox.wakes {
             for command in inbox.take() { await carryOut(command) }
             await settle()
+            feed.wakeAll()
         }
         ticker.cancel()
+        feed.finish()
         for session in sessions.values { session.close() }
         for case .operation(let operation) in inbox.take() { operation.abandon() }
     }
@@ -106,6 +109,7 @@ actor Conductor {
     /// Something happened to the service: it is looked at in this round, and with each tick for a while.
     func touch(_ service: String) {
         dirty.insert(service)
+        feed.mark(service)
         warmUntil[service] = clock.now() + Self.warmth
     }
 
@@ -116,6 +120,22 @@ actor Conductor {
         counters.commits += 1
         book.apply(facts)
         send(facts)
+        publish(facts)
+    }
+
+    private func publish(_ facts: [FleetFact]) {
+        for fact in facts {
+            switch fact {
+            case .service(let record): feed.mark(record.name)
+            case .replica(let record), .replicaGone(let record): feed.mark(record.service)
+            case .rollout(let record): feed.mark(record.service)
+            case .revision(let revision): feed.mark(revision.service)
+            case .serviceGone(let name): feed.publish(.serviceGone(name))
+            case .decision(let decision): feed.publish(.decision(decision))
+            case .event(let event): feed.publish(.event(event))
+            case .host, .hostGone: break
+            }
+        }
     }
 
     /// Records what happened, with this round's commit.

@@ -17,7 +17,7 @@ package struct StoreBounds: Hashable, Sendable {
 /// acknowledged. `sqlite3` may read it at any time.
 package final class SQLiteStore: FleetStore {
     package let epoch: Int64
-    private let pool: DatabasePool
+    let pool: DatabasePool
     private let lock: StoreLock
     private let bounds: StoreBounds
 
@@ -163,7 +163,7 @@ package final class SQLiteStore: FleetStore {
         }
     }
 
-    private static func translate(_ error: any Error, _ operation: String) -> StoreError {
+    static func translate(_ error: any Error, _ operation: String) -> StoreError {
         if let error = error as? StoreError { return error }
         guard let error = error as? DatabaseError else {
             return StoreError(.inputOutput, "the store failed at \(operation)", cause: "\(error)")

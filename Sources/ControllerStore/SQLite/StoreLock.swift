@@ -24,7 +24,10 @@ final class StoreLock: Sendable {
 
     func release() {
         descriptor.withLock { fd in
-            if fd >= 0 { Glibc.close(fd) }
+            guard fd >= 0 else { return }
+            // A child between fork and exec may still hold the descriptor; the lock goes all the same.
+            flock(fd, LOCK_UN)
+            Glibc.close(fd)
             fd = -1
         }
     }
