@@ -82,6 +82,7 @@ let package = Package(
                 "SidekickModel", "Orchestration", "ControllerStore", "AgentProtocol", "ControlAPI", "ImageStore", "LinuxShims",
                 log,
                 .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio, swiftSettings: strict),
         .target(
             name: "Agent",

@@ -4,6 +4,7 @@ import Glibc
 package import ImageStore
 package import Logging
 import Orchestration
+import ServiceLifecycle
 import SidekickModel
 import Synchronization
 
@@ -47,37 +48,46 @@ package final class ControllerServer: Sendable {
         let server = APIServer(
             api: FleetAPI(conductor: conductor, store: store, images: images, logs: logs), socketPath: configuration.apiSocket,
             logger: logger)
-        // Neither the loop nor the clearing up may be cut short by the cancellation that ends them.
-        let loop = Task { await conductor.run() }
-        let failure = await serve(server, ready: ready)
+        let agents = listener.port
+        let service = server.service { [logger] in
+            logger.notice("controller ready: agents at port \(agents), operators at \(server.socketPath)")
+            ready()
+        }
+        // Stopped in order rather than cut short: first the loop, with the commit under way and what watches it, then the API.
+        let loop = Task {
+            await conductor.run()
+            await service.triggerGracefulShutdown()
+        }
+        let serving = Task { await serve(service) }
+        let failure = await withTaskCancellationHandler {
+            await serving.value
+        } onCancel: {
+            inbox.close()
+        }
         inbox.close()
-        await Task {
-            await loop.value
-            await listener.close()
-            unlink(configuration.apiSocket)
-            do throws(StoreError) {
-                try await store.close()
-            } catch {
-                logger.error("\(error)")
-            }
-        }.value
+        await loop.value
+        await Task { await cleanUp(listener, store) }.value
         if let failure { throw failure }
     }
 
-    /// Serves operators until the task is cancelled.
-    private func serve(_ server: APIServer, ready: @escaping @Sendable () -> Void) async -> ControllerError? {
-        let logger = logger
-        let agents = boundAgentPort ?? 0
+    private func serve(_ service: ServiceGroup) async -> ControllerError? {
         do {
-            try await server.run {
-                logger.notice("controller ready: agents at port \(agents), operators at \(server.socketPath)")
-                ready()
-            }
+            try await service.run()
             return nil
         } catch is CancellationError {
             return nil
         } catch {
-            return ControllerError(.refused, "cannot serve operators at \(server.socketPath): \(error)")
+            return ControllerError(.refused, "cannot serve operators at \(configuration.apiSocket): \(error)")
+        }
+    }
+
+    private func cleanUp(_ listener: AgentListener, _ store: SQLiteStore) async {
+        await listener.close()
+        unlink(configuration.apiSocket)
+        do throws(StoreError) {
+            try await store.close()
+        } catch {
+            logger.error("\(error)")
         }
     }
 

@@ -5,6 +5,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import ServiceLifecycle
 import SidekickModel
 
 /// The operator API over HTTP on a Unix socket.
@@ -16,11 +17,14 @@ struct APIServer: Sendable {
     /// The most bytes of a request's body.
     private static let bodyLimit = 16 << 20
 
-    /// Serves until its task is cancelled.
+    /// How long open requests may take to end once the server is told to stop.
+    private static let patience = Duration.seconds(3)
+
+    /// What serves; told to stop, it takes no new connection and lets open requests end.
     /// - Parameter ready: called once requests are taken.
-    func run(ready: @escaping @Sendable () async -> Void) async throws {
+    func service(ready: @escaping @Sendable () async -> Void) -> ServiceGroup {
         var quiet = logger
-        // Being told to stop counts as an error there.
+        // Connections that break are no news here.
         quiet.logLevel = .critical
         let path = socketPath
         let application = Application(
@@ -30,7 +34,9 @@ struct APIServer: Sendable {
                 chmod(path, 0o600)
                 await ready()
             }, logger: quiet)
-        try await application.run()
+        var configuration = ServiceGroupConfiguration(services: [application], logger: quiet)
+        configuration.maximumGracefulShutdownDuration = Self.patience
+        return ServiceGroup(configuration: configuration)
     }
 
     private func router() -> Router<BasicRequestContext> {
