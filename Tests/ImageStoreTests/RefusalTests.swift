@@ -89,6 +89,17 @@ struct RefusalTests {
         Hostile(name: "a path too long", words: ["4095"], code: .tooLarge) {
             $0.add("x", pax: [("path", Array(String(repeating: "d/", count: 2500).utf8))])
         },
+        Hostile(name: "too deep", words: ["256"], code: .tooLarge) {
+            $0.add("x", pax: [("path", Array(String(repeating: "d/", count: 256).utf8) + [0x78])])
+        },
+        Hostile(name: "a file of more than all bytes", words: ["‘huge’"], code: .tooLarge) {
+            $0.add(
+                "huge", content: Array("1\n9000000000000000000\n0\n".utf8) + [UInt8](repeating: 0, count: 512 - 24),
+                pax: [
+                    ("GNU.sparse.major", [0x31]), ("GNU.sparse.minor", [0x30]), ("GNU.sparse.name", Array("huge".utf8)),
+                    ("GNU.sparse.realsize", Array("9000000000000000000".utf8)),
+                ])
+        },
         Hostile(name: "a name too long", words: ["255"]) {
             $0.add("x", pax: [("path", Array(String(repeating: "n", count: 256).utf8))])
         },
@@ -134,6 +145,27 @@ struct RefusalTests {
         let configuration = try #require(members.firstIndex { $0.1 == image.configuration })
         members[configuration].1.append(0x20)
         try await refuse(TestImage.archive(members), .digestMismatch)
+    }
+
+    @Test func `an image that lies about a layer which is here already is refused`() async throws {
+        let store = try ImageStore(root: scratch("store"))
+        let honest = TestImage([.file("honest")])
+        let images = try await store.importImage(
+            path: scratch.write("honest", TestImage.archive(honest.layout)), name: nil, configuration: nil)
+        var liar = TestImage([.file("liar")])
+        liar.name = "liar:1"
+        liar.diffIDs = honest.layers.map(TestImage.digest)
+        let path = try scratch.write("liar", TestImage.archive(liar.layout))
+        await #expect { try await store.importImage(path: path, name: nil, configuration: nil) } throws: {
+            ($0 as? ImageError)?.code == .digestMismatch
+        }
+        #expect(try await store.images() == images)
+    }
+
+    @Test func `a root file system cut between two members is refused`() async throws {
+        let tar = Tar.file("whole")
+        try await refuse(tar.bytes, .truncated, name: "bad:1")
+        try await refuse(tar.bytes + [UInt8](repeating: 0, count: 512), .truncated, name: "bad:1")
     }
 
     @Test func `layers that do not match the configuration's diff ids are refused`() async throws {

@@ -107,6 +107,8 @@ struct StoreTests {
         try Command.shell(
             """
             cd \(root); mkdir -p tmp/dead/layer-1/etc tmp/dead2; touch tmp/dead/lock tmp/dead/layer-1/etc/passwd
+            python3 -c "import os
+            for n in range(1500): os.mkdir('tmp/dead2/' * (n == 0) + 'd'); os.chdir('tmp/dead2/' * (n == 0) + 'd')"
             mkdir -p layers/\(String(repeating: "a", count: 64))/bin; echo x > blobs/sha256/\(String(repeating: "b", count: 64))
             """)
         let next = try ImageStore(root: root)

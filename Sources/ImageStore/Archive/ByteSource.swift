@@ -35,6 +35,8 @@ final class HashedSource: ByteSource {
     private let source: any ByteSource
     private var hash = SHA256()
     private(set) var count: Int64 = 0
+    /// How many zeros came last.
+    private(set) var trailingZeros: Int64 = 0
     /// Bytes beyond which reading fails.
     private let limit: Int64
     private let what: String
@@ -52,6 +54,8 @@ final class HashedSource: ByteSource {
             throw ImageError(.tooLarge, "\(what) holds more than the \(limit) bytes allowed")
         }
         hash.update(bufferPointer: block)
+        let zeros = block.reversed().prefix { $0 == 0 }.count
+        trailingZeros = zeros == block.count ? trailingZeros + Int64(zeros) : Int64(zeros)
         return block
     }
 

@@ -49,9 +49,15 @@ struct LoadedImage: Sendable {
     /// Every blob of the image: manifest, configuration, layers.
     var blobs: [Digest] { [digest, manifest.config.digest] + manifest.layers.map(\.digest) }
 
-    /// Each layer as stored and what it must be unpacked, bottom first.
-    var layers: [(blob: Digest, diffID: Digest)] {
-        zip(manifest.layers, configuration.rootfs.diff_ids).map { ($0.digest, $1) }
+    /// A layer as stored, and what it must be unpacked.
+    struct Layer: Hashable, Sendable {
+        let blob: Digest
+        let diffID: Digest
+    }
+
+    /// Bottom first.
+    var layers: [Layer] {
+        zip(manifest.layers, configuration.rootfs.diff_ids).map { Layer(blob: $0.digest, diffID: $1) }
     }
 
     func stored(names: [String]) -> StoredImage {

@@ -6,6 +6,7 @@ import LinuxShims
 /// are sorted: equal trees make equal layers, byte by byte.
 final class LayerPacker {
     private let writer: ArchiveWriter
+    private let limits: ImageLimits
     private let what: String
     /// First path of each file with several names.
     private var linked: [FileIdentity: [UInt8]] = [:]
@@ -17,7 +18,8 @@ final class LayerPacker {
     }
 
     /// - Parameter what: the directory, for errors.
-    init(_ writer: ArchiveWriter, what: String) {
+    init(_ writer: ArchiveWriter, limits: ImageLimits, what: String) {
+        self.limits = limits
         self.writer = writer
         self.what = what
     }
@@ -33,7 +35,7 @@ final class LayerPacker {
         try addAttributes(entry, root.number, [])
         try writer.begin(entry)
         try addOpaqueMarker(root.number, [])
-        try packDirectory(root.number, [])
+        try packDirectory(root.number, [], depth: 1)
         try writer.finish()
     }
 
@@ -41,7 +43,10 @@ final class LayerPacker {
         .system("packing \(what): ‘\(String(decoding: path, as: UTF8.self))’", call)
     }
 
-    private func packDirectory(_ directory: Int32, _ prefix: [UInt8]) throws(ImageError) {
+    private func packDirectory(_ directory: Int32, _ prefix: [UInt8], depth: Int) throws(ImageError) {
+        guard depth <= limits.depth else {
+            throw ImageError(.tooLarge, "packing \(what): there are more than \(limits.depth) directories, one within the other")
+        }
         guard let names = Files.names(at: directory) else { throw failed(prefix, "read the directory") }
         for name in names {
             let bytes = name.dropLast().map { UInt8(bitPattern: $0) }
@@ -51,11 +56,13 @@ final class LayerPacker {
                     "packing \(what): ‘\(String(decoding: prefix + bytes, as: UTF8.self))’ cannot be in a layer: there, a name with ‘.wh.’ takes"
                         + " a file away; rename it")
             }
-            try packMember(directory, name, prefix, bytes)
+            try packMember(directory, name, prefix, bytes, depth)
         }
     }
 
-    private func packMember(_ directory: Int32, _ name: [CChar], _ prefix: [UInt8], _ bytes: [UInt8]) throws(ImageError) {
+    private func packMember(
+        _ directory: Int32, _ name: [CChar], _ prefix: [UInt8], _ bytes: [UInt8], _ depth: Int
+    ) throws(ImageError) {
         let path = prefix + bytes
         var found = stat()
         guard fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) == 0 else { throw failed(path, "stat") }
@@ -90,7 +97,7 @@ final class LayerPacker {
             try addAttributes(entry, inner.number, path)
             try writer.begin(entry)
             try addOpaqueMarker(inner.number, path + [UInt8(ascii: "/")])
-            try packDirectory(inner.number, path + [UInt8(ascii: "/")])
+            try packDirectory(inner.number, path + [UInt8(ascii: "/")], depth: depth + 1)
         case S_IFLNK:
             var target = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
             guard readlinkat(directory, name, &target, target.count - 1) >= 0 else { throw failed(path, "readlink") }

@@ -9,6 +9,8 @@ final class LayerWriter {
     private let limits: ImageLimits
     private let what: String
     private var members = 0
+    /// Of all files, holes included.
+    private var fileBytes: Int64 = 0
     /// Times of directories, set last: each member written into one changes it.
     private var directoryTimes: [MemberPath: timespec] = [:]
 
@@ -91,6 +93,12 @@ final class LayerWriter {
     }
 
     private func writeFile(_ member: Member, _ directory: Int32, _ name: [CChar], _ reader: ArchiveReader) throws(ImageError) {
+        fileBytes += member.size
+        guard member.size >= 0, fileBytes <= limits.layerBytes else {
+            throw ImageError(
+                .tooLarge,
+                "\(what): with member ‘\(member.path.text)’ its files have more than the \(limits.layerBytes) bytes allowed")
+        }
         var opened: Int32 = -1
         try making(member, directory, name, "create") {
             opened = retrying { openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600) }

@@ -15,12 +15,18 @@ struct MemberPath: Hashable {
             )
         }
         if raw.first == Self.slash { throw refuse("has an absolute path") }
+        var depth = 0
         var clean: [UInt8] = []
         clean.reserveCapacity(raw.count)
         for component in raw.split(separator: Self.slash) {
             if component.elementsEqual([Self.dot]) { continue }
             if component.elementsEqual([Self.dot, Self.dot]) { throw refuse("climbs out of its directory") }
             guard component.count <= 255 else { throw refuse("has a name longer than 255 bytes") }
+            depth += 1
+            guard depth <= limits.depth else {
+                throw ImageError(
+                    .tooLarge, "\(what): a member lies in more than \(limits.depth) directories, one within the other")
+            }
             if !clean.isEmpty { clean.append(Self.slash) }
             clean.append(contentsOf: component)
         }

@@ -25,7 +25,7 @@ extension ImageStore {
         _ upper: String, _ base: String, _ configuration: ImageConfiguration?, _ comment: String, _ staging: Staging
     ) throws(ImageError) -> LoadedImage {
         let image = try load(try resolve(base, try NamesIndex.load(layout)))
-        let (layer, diffID) = try staging.addLayer(upper: upper)
+        let (layer, diffID) = try staging.addLayer(upper: upper, limits: limits)
         let bytes = try staging.read(image.manifest.config.digest, limit: limits.documentBytes, what: "the configuration")
         var document = try OCI.read(JSONValue.self, bytes, what: "the configuration of image \(image.digest)")
         configuration?.apply(to: &document)
@@ -49,12 +49,12 @@ extension ImageStore {
 
 extension Staging {
     /// Packs an upper directory as a zstd layer.
-    fileprivate func addLayer(upper: String) throws(ImageError) -> (blob: Blob, diffID: Digest) {
+    fileprivate func addLayer(upper: String, limits: ImageLimits) throws(ImageError) -> (blob: Blob, diffID: Digest) {
         let what = "‘\(upper)’"
         var diffID: Digest?
         let blob = try add(what: what) { sink throws(ImageError) in
             let tar = HashedSink(try CompressedSink(sink, .zstd, what: what))
-            try LayerPacker(try ArchiveWriter(tar, format: .pax, what: what), what: what).pack(upper)
+            try LayerPacker(try ArchiveWriter(tar, format: .pax, what: what), limits: limits, what: what).pack(upper)
             diffID = tar.digest
         }
         guard let diffID else { throw ImageError(.inputOutput, "packing \(what): the archive was not finished") }

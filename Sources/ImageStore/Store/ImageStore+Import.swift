@@ -14,12 +14,13 @@ extension ImageStore {
         _ read: @escaping @Sendable (Staging) throws(ImageError) -> [ImageImport.Image]
     ) async throws(ImageError) -> [StoredImage] {
         try await adding { () async throws(ImageError) in
-            let staging = try await pool.run { [self] () throws(ImageError) in try Staging(layout, workshop) }
+            let staging = try await pool.run { [self] () throws(ImageError) in try Staging(layout, workshop, limits) }
             let result: Result<[StoredImage], ImageError>
             do throws(ImageError) {
                 let found = try await pool.run { () throws(ImageError) in try read(staging) }
                 // Unpacked before it is named: so every diff id and every member is found good or refused.
-                try await unpackLayers(of: found.map(\.image)) { staging.path($0) }
+                let proven = try await pool.run { [self] () throws(ImageError) in try provenLayers() }
+                try await unpackLayers(of: found.map(\.image), proven: proven) { staging.path($0) }
                 result = .success(try await pool.run { [self] () throws(ImageError) in try take(found, from: staging) })
             } catch {
                 result = .failure(error)
@@ -44,7 +45,7 @@ extension ImageStore {
             let image = try await pool.run { [self] () throws(ImageError) in
                 try load(try resolve(digest, try NamesIndex.load(layout)))
             }
-            try await unpackLayers(of: [image]) { [layout] digest in
+            try await unpackLayers(of: [image], proven: Set(image.layers)) { [layout] digest in
                 let path = layout.blob(digest)
                 return Files.exists(path) ? path : nil
             }
@@ -73,19 +74,28 @@ extension ImageStore {
         }
     }
 
-    /// Unpacks the layers that are not, in parallel.
+    /// Layers of images in the store: that the blob has this diff id was checked when its image came.
+    private func provenLayers() throws(ImageError) -> Set<LoadedImage.Layer> {
+        var proven: Set<LoadedImage.Layer> = []
+        for digest in try NamesIndex.load(layout).manifests {
+            // One that is damaged proves nothing.
+            if let image = try? load(digest) { proven.formUnion(image.layers) }
+        }
+        return proven
+    }
+
+    /// Unpacks the layers that are not, in parallel, and checks the diff ids of those that are but for which `proven` does not vouch.
     private func unpackLayers(
-        of images: [LoadedImage], path: @escaping @Sendable (Digest) -> String?
+        of images: [LoadedImage], proven: Set<LoadedImage.Layer>, path: @escaping @Sendable (Digest) -> String?
     ) async throws(ImageError) {
-        var wanted: [Digest: Digest] = [:]
-        for layer in images.flatMap(\.layers) where !Files.exists(layout.layer(layer.diffID)) {
-            wanted[layer.diffID] = layer.blob
+        let wanted = Set(images.flatMap(\.layers)).filter { layer in
+            !proven.contains(layer) || !Files.exists(layout.layer(layer.diffID))
         }
         let failure = await withTaskGroup(of: ImageError?.self) { group in
-            for (diffID, blob) in wanted.sorted(by: { $0.key < $1.key }) {
+            for layer in wanted.sorted(by: { ($0.diffID, $0.blob) < ($1.diffID, $1.blob) }) {
                 group.addTask { [self] in
                     do throws(ImageError) {
-                        try await pool.run { () throws(ImageError) in try self.unpackLayer(diffID, blob, path(blob)) }
+                        try await pool.run { () throws(ImageError) in try self.unpackLayer(layer, path(layer.blob)) }
                         return nil
                     } catch {
                         return error
@@ -100,9 +110,8 @@ extension ImageStore {
         if let failure { throw failure }
     }
 
-    private func unpackLayer(_ diffID: Digest, _ blob: Digest, _ path: String?) throws(ImageError) {
-        if Files.exists(layout.layer(diffID)) { return }
-        guard let path else { throw ImageError(.notFound, "layer \(blob) is not in the store; import its image again") }
-        try layers.ensure(diffID, blob: path, what: "layer \(blob)")
+    private func unpackLayer(_ layer: LoadedImage.Layer, _ path: String?) throws(ImageError) {
+        guard let path else { throw ImageError(.notFound, "layer \(layer.blob) is not in the store; import its image again") }
+        try layers.ensure(layer.diffID, blob: path, what: "layer \(layer.blob)")
     }
 }

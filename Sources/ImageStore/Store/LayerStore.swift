@@ -8,37 +8,42 @@ struct LayerStore: Sendable {
     let limits: ImageLimits
     let settling: SettlingLayers
 
-    /// Makes sure that the layer in `blob`, which must turn out to be `diffID`, is unpacked.
+    /// Makes sure that the layer in `blob` is unpacked and is `diffID`; of one that another blob was unpacked for only the latter is left.
     func ensure(_ diffID: Digest, blob: String, what: String) throws(ImageError) {
-        let path = layout.layer(diffID)
-        if Files.exists(path) { return }
-        try FileLock.hold(layout.layerLock(diffID), .exclusive, doing: "unpacking \(what)") { () throws(ImageError) in
-            if Files.exists(path) { return }
-            try unpack(blob, what) { found throws(ImageError) in
-                guard found == diffID else {
-                    throw ImageError(
-                        .digestMismatch,
-                        "\(what) unpacks to \(found), its image's configuration says \(diffID); make the image anew")
-                }
+        func check(_ found: Digest) throws(ImageError) {
+            guard found == diffID else {
+                throw ImageError(
+                    .digestMismatch, "\(what) unpacks to \(found), its image's configuration says \(diffID); make the image anew")
             }
         }
+        let path = layout.layer(diffID)
+        if !Files.exists(path) {
+            let isDone = try FileLock.hold(layout.layerLock(diffID), .exclusive, doing: "unpacking \(what)") {
+                () throws(ImageError) in
+                if Files.exists(path) { return false }
+                try unpack(blob, what, accept: check)
+                return true
+            }
+            if isDone { return }
+        }
+        try check(try LayerUnpacker.digest(blob: blob, limits: limits, what: what))
     }
 
     /// Unpacks a layer of which no diff id is known, and gives that.
     func adopt(blob: String, what: String) throws(ImageError) -> Digest {
-        try unpack(blob, what) { _ in }
+        try unpack(blob, what, mustEnd: true) { _ in }
     }
 
     /// Unpacks into a fresh directory, lets `accept` refuse the result, and moves it to its place.
     @discardableResult
     private func unpack(
-        _ blob: String, _ what: String, accept: (Digest) throws(ImageError) -> Void
+        _ blob: String, _ what: String, mustEnd: Bool = false, accept: (Digest) throws(ImageError) -> Void
     ) throws(ImageError) -> Digest {
         let fresh = workshop.fresh("layer")
         try Files.makeDirectory(fresh, doing: "unpacking \(what)")
         do throws(ImageError) {
             guard chmod(fresh, 0o755) == 0 else { throw ImageError.system("unpacking \(what)", "chmod") }
-            let diffID = try LayerUnpacker.unpack(blob: blob, into: fresh, limits: limits, what: what)
+            let diffID = try LayerUnpacker.unpack(blob: blob, into: fresh, mustEnd: mustEnd, limits: limits, what: what)
             try accept(diffID)
             try settling.add(diffID)
             let place = layout.layer(diffID)

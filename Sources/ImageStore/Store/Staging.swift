@@ -11,10 +11,12 @@ final class Staging: Sendable {
 
     private let layout: StoreLayout
     private let directory: String
+    private let limits: ImageLimits
     private let staged = Mutex<[Digest: Blob]>([:])
 
-    init(_ layout: StoreLayout, _ workshop: Workshop) throws(ImageError) {
+    init(_ layout: StoreLayout, _ workshop: Workshop, _ limits: ImageLimits) throws(ImageError) {
         self.layout = layout
+        self.limits = limits
         directory = workshop.fresh("import")
         try Files.makeDirectory(directory, doing: "importing an image")
     }
@@ -26,7 +28,8 @@ final class Staging: Sendable {
     /// - Parameter expected: what it must be, if that was said beforehand.
     func add(_ source: any ByteSource, expected: Digest? = nil, size: Int64? = nil, what: String) throws(ImageError) -> Blob {
         let temporary = directory + "/incoming"
-        let hashed = HashedSource(source, what: what)
+        let before = staged.withLock { $0.values.reduce(0) { $0 + $1.size } }
+        let hashed = HashedSource(source, limit: limits.importBytes - before, what: what)
         let digest: Digest
         do throws(ImageError) {
             let file = try Descriptor(path: temporary, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600, doing: "storing \(what)")

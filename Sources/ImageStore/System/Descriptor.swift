@@ -70,7 +70,8 @@ extension ImageError {
     static func system(_ operation: String, _ call: String, number: Int32 = errno) -> ImageError {
         let cause = "\(call): \(String(cString: strerror(number)))"
         switch number {
-        case ENOSPC, EDQUOT, EFBIG:
+        case EFBIG: return ImageError(.tooLarge, operation, cause: cause)
+        case ENOSPC, EDQUOT:
             return ImageError(.noSpace, "\(operation): no space left; free some (`sidekick image rm`) and repeat", cause: cause)
         case ENOENT, ENOTDIR: return ImageError(.notFound, operation, cause: cause)
         default: return ImageError(.inputOutput, operation, cause: cause)

@@ -80,19 +80,53 @@ enum Files {
         guard remove(at: AT_FDCWD, name) else { throw .system(doing(), "remove \(path)") }
     }
 
+    /// Levels removed by recursion, each of which holds a descriptor: what lies deeper is moved up first, however deep it was nested.
+    private static let recursionLimit = 32
+
     /// Removes `name` (with its terminating zero) in `directory` and everything below it; false with errno when that failed.
     static func remove(at directory: Int32, _ name: [CChar]) -> Bool {
-        if unlinkat(directory, name, 0) == 0 || errno == ENOENT { return true }
-        guard errno == EISDIR || errno == EPERM else { return false }
+        guard let (stream, opened) = openUnlessRemoved(directory, name) else { return errno == 0 }
+        defer { closedir(stream) }
+        var moved = 0
+        while true {
+            rewinddir(stream)
+            for entry in entries(of: stream) where !removeBelow(opened, entry.name, top: opened, depth: 1, &moved) {
+                return false
+            }
+            if unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT { return true }
+            // What was moved up meanwhile is next.
+            guard errno == ENOTEMPTY else { return false }
+        }
+    }
+
+    private static func removeBelow(_ directory: Int32, _ name: [CChar], top: Int32, depth: Int, _ moved: inout Int) -> Bool {
+        guard let (stream, opened) = openUnlessRemoved(directory, name) else { return errno == 0 }
+        defer { closedir(stream) }
+        for entry in entries(of: stream) {
+            if depth < recursionLimit {
+                guard removeBelow(opened, entry.name, top: top, depth: depth + 1, &moved) else { return false }
+            } else if unlinkat(opened, entry.name, 0) != 0 {
+                moved += 1
+                guard renameat(opened, entry.name, top, ".removing-\(moved)") == 0 else { return false }
+            }
+        }
+        return unlinkat(directory, name, AT_REMOVEDIR) == 0
+    }
+
+    /// Removes what is no directory, and opens what is one; nil with errno 0 when it is removed, with another when that failed.
+    private static func openUnlessRemoved(_ directory: Int32, _ name: [CChar]) -> (OpaquePointer, Int32)? {
+        if unlinkat(directory, name, 0) == 0 || errno == ENOENT {
+            errno = 0
+            return nil
+        }
+        guard errno == EISDIR || errno == EPERM else { return nil }
         let opened = retrying { openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) }
-        guard opened >= 0 else { return false }
+        guard opened >= 0 else { return nil }
         guard let stream = fdopendir(opened) else {
             close(opened)
-            return false
+            return nil
         }
-        defer { closedir(stream) }
-        for entry in entries(of: stream) where !remove(at: opened, entry.name) { return false }
-        return unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT
+        return (stream, opened)
     }
 
     /// Names in an open directory, with their terminating zeros, sorted bytewise; nil with errno when it cannot be read.
