@@ -209,7 +209,7 @@ static int step_protect(const struct plan *plan, const struct sk_step *step, int
 static int step_write(const struct plan *plan, const struct sk_step *step, int root) {
     const char *path = plan_string(plan, step->target), *text = plan_string(plan, step->source);
     int file = open_inside(root, path, O_WRONLY);
-    if (file < 0) return failed("open", path);
+    if (file < 0) return errno == ENOENT ? 0 : failed("open", path);
     int done = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : failed("write", path);
     close(file);
     return done;

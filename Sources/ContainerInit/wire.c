@@ -26,7 +26,7 @@ int wire_send(int fd, const struct sk_message *message, const int *fds, int coun
         memcpy(CMSG_DATA(header), fds, sizeof(int) * (size_t)count);
     }
     ssize_t sent;
-    do sent = sendmsg(fd, &packet, MSG_NOSIGNAL);
+    do sent = sendmsg(fd, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR);
     return sent == (ssize_t)sizeof *message ? 0 : -1;
 }

@@ -36,8 +36,9 @@ final class EngineBed: Sendable {
         return next
     }
 
-    /// Beside the test bundle.
+    /// Beside the test bundle, or another build of it (with sanitizers, say) that SIDEKICK_INIT names.
     static let initPath: String = {
+        if let named = getenv("SIDEKICK_INIT") { return String(cString: named) }
         var path = [UInt8](repeating: 0, count: 4096)
         let length = readlink("/proc/self/exe", &path, path.count)
         let here = String(decoding: path.prefix(max(length, 0)), as: UTF8.self)

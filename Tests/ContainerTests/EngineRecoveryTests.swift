@@ -72,6 +72,17 @@ extension EngineTests {
             }
         }
 
+        @Test func `a guard that hangs is ended by removal`() async throws {
+            try await withEngine { bed in
+                _ = try await bed.engine.prepare(bed.script("sleep 1000"))
+                let status = try await bed.engine.start("c1")
+                kill(try #require(status.guardPID), SIGSTOP)
+                try await bed.engine.remove("c1")
+                #expect(!isAlive(try #require(status.pid)))
+                #expect(await bed.engine.list().isEmpty)
+            }
+        }
+
         @Test func `a guard killed while no engine looks leaves an exited container`() async throws {
             try await withEngine { bed in
                 _ = try await bed.engine.prepare(bed.script("sleep 1000"))

@@ -171,8 +171,9 @@ extension EngineTests {
 
         @Test func `a further process runs inside, its output and code come back, and a slow one is killed`() async throws {
             try await withEngine { bed in
-                _ = try await bed.engine.prepare(bed.script("echo own > /tmp/here; sleep 1000"))
+                _ = try await bed.engine.prepare(bed.script("echo own > /tmp/here; echo ready; sleep 1000"))
                 _ = try await bed.engine.start("c1")
+                try await bed.waitForLine("ready", of: "c1")
                 let (exit, output) = try await bed.engine.run(
                     "c1", arguments: ["sh", "-c", "cat /tmp/here; echo two >&2; exit 5"], timeoutMilliseconds: 5_000)
                 #expect(exit.code == 5)

@@ -93,7 +93,15 @@ extension ContainerEngine {
                 try await threads.run { () throws(ContainerError) in try cgroups.killAll(cradle.cgroup) }
             }
         }
+        let watchdog = link.map { link in
+            Task {
+                // A guard that hangs is ended; the kernel then ends its container.
+                try await Task.sleep(for: .seconds(10))
+                kill(link.guardPID, SIGKILL)
+            }
+        }
         await container.wait { $0.isCleared || $0.cradle == nil }
+        watchdog?.cancel()
         let left = try directory.remove(id)
         step("directory removed")
         containers.withLock { if $0[id] === container { $0[id] = nil } }

@@ -66,8 +66,8 @@ extension ContainerEngine {
         let cradle = Cradle(
             name: record.cradle, link: link, first: told.message.first, firstID: record.firstID,
             cgroup: CgroupHandle(record.cradle))
-        let isFrozen = told.message.flags & 1 != 0
-        if isFrozen { try cgroups.freeze(cradle.cgroup) }
+        // One that will not freeze again goes on running.
+        let isFrozen = told.message.flags & 1 != 0 && (try? cgroups.freeze(cradle.cgroup)) != nil
         container.change { state in
             state.cradle = cradle
             state.link = link

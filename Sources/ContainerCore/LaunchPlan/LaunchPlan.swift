@@ -93,6 +93,7 @@ enum LaunchPlan {
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
         var steps = StandardRoot.steps(userNamespace: mapped, unifiedCgroups: surroundings.unifiedCgroups)
+        steps += StandardRoot.networkSettings
         steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []

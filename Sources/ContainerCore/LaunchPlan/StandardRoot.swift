@@ -33,6 +33,12 @@ enum StandardRoot {
         return steps
     }
 
+    /// As in Docker: any user may listen on any port and ping, since the network namespace is the container's own.
+    static let networkSettings: [PlanStep] = [
+        .write("0", to: "/proc/sys/net/ipv4/ip_unprivileged_port_start"),
+        .write("0 65535", to: "/proc/sys/net/ipv4/ping_group_range"),
+    ]
+
     static let protection: [PlanStep] = masked.map { .mask($0) } + readOnly.map { .readOnly($0) }
 
     private static let devices: [(name: String, number: UInt64)] = [

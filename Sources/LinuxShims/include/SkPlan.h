@@ -32,7 +32,7 @@ enum {
     SK_STEP_MASK = 6,      // hide `target` if it exists
     SK_STEP_READ_ONLY = 7, // make the tree at `target` read-only if it exists
     SK_STEP_DIRECTORY = 8, // a directory at `target`
-    SK_STEP_WRITE = 9,     // write `source` into the existing file `target` (sysctl)
+    SK_STEP_WRITE = 9,     // write `source` into `target` if it exists (sysctl)
     SK_STEP_CGROUPS = 10,  // wait until the engine has moved us into our cgroups, then a cgroup namespace of our own
     SK_STEP_ROOT_READ_ONLY = 11,
     SK_STEP_FILE = 12, // a file holding the text `source`, without a name of its own, mounted on `target`; after /dev is there
