@@ -31,6 +31,7 @@ struct Sidekick: AsyncParsableCommand {
                 name: "Daemons",
                 subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),
 
+            CommandGroup(name: "One host alone", subcommands: [ContainerCommand.self]),
             CommandGroup(name: "Proof", subcommands: [LoadCommand.self]),
         ])
 }

@@ -80,6 +80,9 @@ package final class ContainerEngine: ContainerRuntime {
 
     package func logPath(_ id: String) -> String { "\(directory.directory(of: id))/log" }
 
+    /// The container's writable layer: what it changed of its image.
+    package func upperDirectory(_ id: String) -> String { "\(directory.directory(of: id))/\(LaunchPlan.upper)" }
+
     package func exits() -> AsyncStream<(id: String, exit: ContainerExit)> { listeners.stream() }
 
     package func statistics(_ id: String) async throws(ContainerError) -> ContainerStatistics {

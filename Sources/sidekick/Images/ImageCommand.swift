@@ -76,7 +76,8 @@ struct HostCommand: AsyncParsableCommand {
                 for host in hosts {
                     let state = host.liveness + (host.record.draining ? ", draining" : host.record.cordoned ? ", cordoned" : "")
                     table.add([
-                        host.record.name, state, "\(host.record.cpu)", "\(host.record.memory)", "\(host.replicas)",
+                        host.record.name, state, "\(host.record.cpu)",
+                        (Double(host.record.memory.bytes) / 1073741824).fixed(1) + " GiB", "\(host.replicas)",
                         "\(host.online)",
                         host.version ?? "–", host.record.joinedAt.age(at: WallClock.now),
                     ])
