@@ -11,10 +11,13 @@ import Synchronization
 package final class GatewayServer: Sendable {
     private let configuration: GatewayConfiguration
     private let log: Logger
-    private let listeners: [Listener]
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
+    package let addresses: [SocketAddress]
 
     private struct State {
+        /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
+        var listeners: [Listener]
         var stopping = false
         var waiting: CheckedContinuation<Void, Never>?
     }
@@ -23,7 +26,7 @@ package final class GatewayServer: Sendable {
     package init(_ configuration: GatewayConfiguration, log: Logger) throws {
         self.configuration = configuration
         self.log = log
-        listeners = try configuration.listen.map { text in
+        let listeners = try configuration.listen.map { text in
             guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
             if case .unix(let path) = address { unlink(path) }
             do throws(SystemError) {
@@ -32,10 +35,9 @@ package final class GatewayServer: Sendable {
                 throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
             }
         }
+        addresses = listeners.map(\.address)
+        state = Mutex(State(listeners: listeners))
     }
-
-    /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
-    package var addresses: [SocketAddress] { listeners.map(\.address) }
 
     /// Serves until `shutdown()`.
     package func run() async throws {
@@ -43,10 +45,7 @@ package final class GatewayServer: Sendable {
         let controlThread = try LoopThread(name: "gateway-control")
         let hub = Hub(configuration: configuration, loops: threads.map(\.loop), controlLoop: controlThread.loop, log: log)
         hub.onControl { $0.start() }
-        for worker in hub.workers {
-            // The first routes are there before the first request is taken.
-            controlThread.loop.submit { [listeners] in worker.loop.submit { Self.listen(worker, listeners) } }
-        }
+        startListening(hub, controlThread.loop)
         await stopRequested()
         await drain(hub)
         hub.onControl { $0.stop() }
@@ -61,6 +60,12 @@ package final class GatewayServer: Sendable {
             return state.waiting.take()
         }
         waiting?.resume()
+    }
+
+    /// Makes every loop accept, once the control loop has handed out the first routes. Keeps no listener alive beyond it.
+    private func startListening(_ hub: Hub, _ control: EventLoop) {
+        let listeners = state.withLock { $0.listeners }
+        for worker in hub.workers { control.submit { worker.loop.submit { Self.listen(worker, listeners) } } }
     }
 
     private static func listen(_ worker: Worker, _ listeners: [Listener]) {
@@ -86,6 +91,7 @@ package final class GatewayServer: Sendable {
     private func drain(_ hub: Hub) async {
         let (finished, sink) = AsyncStream.makeStream(of: Void.self)
         for worker in hub.workers { worker.loop.submit { worker.drain { sink.yield() } } }
+        state.withLock { $0.listeners = [] }
         let deadline = Task { [timeouts = configuration.timeouts, log] in
             try await Task.sleep(nanoseconds: UInt64(max(0, timeouts.drain.nanoseconds)))
             log.warning("requests were still in flight after \(timeouts.drain): cutting them off")

@@ -10,6 +10,7 @@ import SidekickModel
 final class Hub: @unchecked Sendable {
     let log: Logger
     let targets = TargetTable()
+    let routes = RouteBoard()
     private(set) var workers: [Worker] = []
     private(set) var control: Control?
 

@@ -129,8 +129,7 @@ final class Control: EventHandler, @unchecked Sendable {
     }
 
     private func publish() {
-        let table = RouteTable(services.values.map { ($0.service.route, $0.entry) })
-        for worker in hub.workers { worker.loop.submit { worker.routes = table } }
+        hub.routes.post(RouteTable(services.values.map { ($0.service.route, $0.entry) }))
     }
 
     private func planSave() {

@@ -179,7 +179,7 @@ final class ClientConnection: EventHandler {
         exchange.requestDone = exchange.body.isDone
         var path = head.path.of(bytes)
         if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
-        guard let service = worker.routes.service(authority: head.authority.of(bytes), path: path) else {
+        guard let service = worker.service(authority: head.authority.of(bytes), path: path) else {
             input.consume(Int(head.bytes.end))
             scanner.reset()
             return answer(.noRoute, close: false)
@@ -193,6 +193,8 @@ final class ClientConnection: EventHandler {
         scanner.reset()
         if !exchange.requestDone, !takeWholeBody() { return }
         input.rest(worker.pool)
+        // One who has ended its side already would be told of by no further event.
+        if peerClosed, input.isEmpty, exchange.requestDone { return close() }
         phase = .waiting
         waitForNobody()
         worker.step(service, .arrived(id))

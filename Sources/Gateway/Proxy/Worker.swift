@@ -13,7 +13,8 @@ final class Worker: @unchecked Sendable {
     let configuration: GatewayConfiguration
     unowned let hub: Hub
     let pool = BlockPool()
-    var routes = RouteTable.empty
+    private var routes = RouteTable.empty
+    private var routesSeen: UInt64 = 0
     /// For heads that are written and sent at once.
     var scratch = ByteQueue()
     private(set) var isDraining = false
@@ -88,6 +89,12 @@ final class Worker: @unchecked Sendable {
         return mixed ^ (mixed >> 31)
     }
 
+    /// The service an authority and a path belong to, by the newest routes.
+    func service(authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> ServiceEntry? {
+        hub.routes.refresh(&routes, &routesSeen)
+        return routes.service(authority: authority, path: path)
+    }
+
     // MARK: Admission
 
     /// Steps a service's admission and does what it says. Called while doing so, it leaves the doing to the call underway.
@@ -153,9 +160,13 @@ final class Worker: @unchecked Sendable {
 
     /// Takes no more connections, lets those with a request finish, closes the others.
     func drain(_ done: @escaping @Sendable () -> Void) {
+        // Who the kernel has already let in is served too, with a connection that ends after its answer.
+        for listener in listeners {
+            listener.ready(Readiness())
+            listener.stop()
+        }
         isDraining = true
         whenDrained = done
-        for listener in listeners { listener.stop() }
         listeners = []
         for client in clients { client?.drain() }
         reportDrained()
