@@ -84,6 +84,7 @@ extension EngineTests {
                     #expect(!mount.contains(bed.configuration.name), "\(mount)")
                     #expect(!mount.contains("/work/") && !mount.contains("/tmp/") && !mount.contains("/var/"), "\(mount)")
                 }
+                #expect(mounts.filter { $0.split(separator: " ")[4] == "/" }.count == 1)
                 let targets = mounts.map { $0.split(separator: " ")[4] }
                 for target in [
                     "/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/etc/hosts", "/proc/keys", "/proc/sys",
@@ -169,6 +170,16 @@ extension EngineTests {
                 #expect(shown == ["33", "0"])
                 #expect(text("\(bed.layer)/etc/passwd") == "root:x:0:0::/root:/bin/sh\n")
                 #expect(access("\(bed.layer)/bin/ls", F_OK) == 0 && access("\(bed.layer)/new", F_OK) != 0)
+            }
+        }
+
+        @Test(arguments: [true, false])
+        func `nothing lies above the root`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(bed, "cd /; for d in . .. ../..; do stat -c '%d %i' $d; done | sort -u | wc -l") {
+                    $0.userNamespace = userNamespace
+                }
+                #expect(shown == ["1"])
             }
         }
 

@@ -45,6 +45,18 @@ enum LaunchPlan {
         return writer.finish()
     }
 
+    /// The plan of what every container's root holds beside its image; it runs nothing.
+    static func compileScaffold(userNamespace: Bool) -> [UInt8] {
+        var writer = PlanWriter()
+        for list in [\PlanWriter.head.programs, \PlanWriter.head.arguments] { writer[keyPath: list] = writer.strings(["-"]) }
+        for text in [\PlanWriter.head.directory, \.head.hostname, \.head.upper, \.head.work] {
+            writer[keyPath: text] = writer.none
+        }
+        let records = StandardRoot.scaffold(userNamespace: userNamespace).map { record($0, &writer) }
+        writer.head.steps = writer.records(records)
+        return writer.finish()
+    }
+
     /// The plan of a further process in a running container: who it is and what it runs, nothing of the root.
     static func compile(
         further arguments: [String], in configuration: ContainerConfiguration, seccomp: [UInt64]
@@ -92,8 +104,7 @@ enum LaunchPlan {
 
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
-        var steps = StandardRoot.steps(userNamespace: mapped, unifiedCgroups: surroundings.unifiedCgroups)
-        steps += StandardRoot.networkSettings
+        var steps = StandardRoot.steps(unifiedCgroups: surroundings.unifiedCgroups)
         steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []
@@ -111,7 +122,6 @@ enum LaunchPlan {
                         readOnly.union([.noSetUserID, .noDevices])))
             }
         }
-        steps += StandardRoot.protection
         if configuration.readOnlyRoot { steps.append(.rootReadOnly) }
         return steps
     }
@@ -160,6 +170,10 @@ enum LaunchPlan {
             record.kind = UInt32(SK_STEP_WRITE)
             record.source = writer.string(text)
             record.target = writer.string(to)
+        case .move(let path):
+            record.kind = UInt32(SK_STEP_MOVE)
+            record.source = writer.string(path)
+            record.target = record.source
         case .file(let text, let target):
             record.kind = UInt32(SK_STEP_FILE)
             record.source = writer.string(text)

@@ -1,7 +1,9 @@
 /// What every container finds in its root besides its image: the mounts, devices and links of the OCI runtime specification's
 /// config-linux.md, and Docker's masked and read-only paths (moby/moby oci/defaults.go).
 enum StandardRoot {
-    static func steps(userNamespace: Bool, unifiedCgroups: Bool) -> [PlanStep] {
+    /// Made ahead, on a scratch root: what no image and no configuration changes. Masks come after every mount, so that none uncovers
+    /// what is hidden.
+    static func scaffold(userNamespace: Bool) -> [PlanStep] {
         var steps: [PlanStep] = [
             .mount(type: "proc", target: "/proc", options: [], .inert),
             .mount(
@@ -23,8 +25,13 @@ enum StandardRoot {
             .mount(type: "tmpfs", target: "/dev/shm", options: [("mode", "1777"), ("size", "65536k")], .inert),
             .mount(type: "mqueue", target: "/dev/mqueue", options: [], .inert),
             .mount(type: "sysfs", target: "/sys", options: [], [.readOnly, .noSetUserID, .noDevices, .noExecution]),
-            .cgroups,
         ]
+        return steps + networkSettings + masked.map { .mask($0) } + readOnly.map { .readOnly($0) }
+    }
+
+    /// Puts the scaffold's mounts into the container's root.
+    static func steps(unifiedCgroups: Bool) -> [PlanStep] {
+        var steps: [PlanStep] = [.move("/proc"), .move("/dev"), .move("/sys"), .cgroups]
         if unifiedCgroups {
             steps.append(
                 .mount(
@@ -34,12 +41,10 @@ enum StandardRoot {
     }
 
     /// As in Docker: any user may listen on any port and ping, since the network namespace is the container's own.
-    static let networkSettings: [PlanStep] = [
+    private static let networkSettings: [PlanStep] = [
         .write("0", to: "/proc/sys/net/ipv4/ip_unprivileged_port_start"),
         .write("0 65535", to: "/proc/sys/net/ipv4/ping_group_range"),
     ]
-
-    static let protection: [PlanStep] = masked.map { .mask($0) } + readOnly.map { .readOnly($0) }
 
     private static let devices: [(name: String, number: UInt64)] = [
         ("null", 1 << 8 | 3), ("zero", 1 << 8 | 5), ("full", 1 << 8 | 7), ("random", 1 << 8 | 8), ("urandom", 1 << 8 | 9),
