@@ -129,6 +129,21 @@ extension EngineTests {
             }
         }
 
+        @Test func `many may remove one container at once, and its id is free after`() async throws {
+            try await withEngine { bed in
+                for round in 0..<3 {
+                    _ = try await bed.engine.prepare(bed.script("sleep 1000"))
+                    if round > 0 { _ = try await bed.engine.start("c1") }
+                    await withTaskGroup(of: Void.self) { group in
+                        for _ in 0..<8 {
+                            group.addTask { await #expect(throws: Never.self) { try await bed.engine.remove("c1") } }
+                        }
+                    }
+                    #expect(await bed.engine.list().isEmpty)
+                }
+            }
+        }
+
         @Test func `removing ends what runs, and a prepared container that never started`() async throws {
             try await withEngine { bed in
                 var pids: [Int32] = []
