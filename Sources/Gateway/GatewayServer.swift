@@ -14,10 +14,13 @@ package final class GatewayServer: Sendable {
     private let state: Mutex<State>
     /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
     package let addresses: [SocketAddress]
+    /// Where it answers `/healthz` and `/metrics`.
+    package let adminAddress: SocketAddress?
 
     private struct State {
         /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
         var listeners: [Listener]
+        var admin: Listener?
         var stopping = false
         var waiting: CheckedContinuation<Void, Never>?
     }
@@ -26,17 +29,21 @@ package final class GatewayServer: Sendable {
     package init(_ configuration: GatewayConfiguration, log: Logger) throws {
         self.configuration = configuration
         self.log = log
-        let listeners = try configuration.listen.map { text in
-            guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
-            if case .unix(let path) = address { unlink(path) }
-            do throws(SystemError) {
-                return try Listener(address, backlog: configuration.backlog)
-            } catch {
-                throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
-            }
-        }
+        let listeners = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
+        let admin = try configuration.admin.map { try Self.listen(on: $0, 16) }
         addresses = listeners.map(\.address)
-        state = Mutex(State(listeners: listeners))
+        adminAddress = admin?.address
+        state = Mutex(State(listeners: listeners, admin: admin))
+    }
+
+    private static func listen(on text: String, _ backlog: Int32) throws -> Listener {
+        guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
+        if case .unix(let path) = address { unlink(path) }
+        do throws(SystemError) {
+            return try Listener(address, backlog: backlog)
+        } catch {
+            throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
+        }
     }
 
     /// Serves until `shutdown()`.
@@ -64,11 +71,12 @@ package final class GatewayServer: Sendable {
 
     /// Makes every loop accept, once the control loop has handed out the first routes. Keeps no listener alive beyond it.
     private func startListening(_ hub: Hub, _ control: EventLoop) {
-        let listeners = state.withLock { $0.listeners }
-        for worker in hub.workers { control.submit { worker.loop.submit { Self.listen(worker, listeners) } } }
+        let (listeners, admin) = state.withLock { ($0.listeners, $0.admin.take()) }
+        if let admin { hub.onControl { $0.serveAdmin(on: admin) } }
+        for worker in hub.workers { control.submit { worker.loop.submit { Self.accept(worker, listeners) } } }
     }
 
-    private static func listen(_ worker: Worker, _ listeners: [Listener]) {
+    private static func accept(_ worker: Worker, _ listeners: [Listener]) {
         for listener in listeners {
             do throws(SystemError) {
                 try worker.watch(listener)

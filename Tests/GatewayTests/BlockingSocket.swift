@@ -52,11 +52,28 @@ final class BlockingSocket: Sendable {
         return result
     }
 
-    static func listen(unix path: String) throws -> BlockingSocket {
-        let result = BlockingSocket(new(AF_UNIX))
+    private static func unixAddress(_ path: String) -> sockaddr_un {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { for (index, byte) in path.utf8.enumerated() { $0[index] = byte } }
+        return address
+    }
+
+    static func connect(unix path: String) throws -> BlockingSocket {
+        let result = BlockingSocket(new(AF_UNIX))
+        var address = unixAddress(path)
+        let failed = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(result.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard failed == 0 else { throw TestFailure("connect to \(path): errno \(errno)") }
+        return result
+    }
+
+    static func listen(unix path: String) throws -> BlockingSocket {
+        let result = BlockingSocket(new(AF_UNIX))
+        var address = unixAddress(path)
         let failed = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(result.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))

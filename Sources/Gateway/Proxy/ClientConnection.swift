@@ -233,6 +233,7 @@ final class ClientConnection: EventHandler {
 
     /// Gives the gateway's own answer to the request. A client whose request was not read whole is closed after it.
     func answer(_ answer: LocalAnswer, close: Bool) {
+        exchange.status = answer.status
         let ends = close || !exchange.keepAlive || !exchange.requestDone || worker.isDraining
         answer.write(into: &output, close: ends, toHead: exchange.method == .head, minorVersion: exchange.minorVersion)
         endRequest(close: ends)
@@ -240,6 +241,7 @@ final class ClientConnection: EventHandler {
 
     /// The response is whole, in `output` at the latest: what comes next.
     func endRequest(close: Bool) {
+        countRequest(status: exchange.status)
         serial &+= 1
         exchange = Exchange()
         exchange.requestDone = true
@@ -252,6 +254,14 @@ final class ClientConnection: EventHandler {
         phase = .ending
         wait(timeouts.client)
         finishEnding()
+    }
+
+    private func countRequest(status: Int) {
+        if let service = exchange.service {
+            service.statistics.count(status: status, took: worker.now.nanoseconds - exchange.arrived.nanoseconds)
+        } else {
+            worker.hub.unrouted.count(status: status, took: 0)
+        }
     }
 
     /// Sends what is left, then ends our direction and waits for the client's end: closing while it still sends would reset the
@@ -332,6 +342,7 @@ final class ClientConnection: EventHandler {
         exchange.upstream?.close()
         exchange.upstream = nil
         let waited = phase == .waiting
+        if service != nil { countRequest(status: 0) }
         close()
         guard let service else { return }
         if let ref {

@@ -2,6 +2,7 @@ import EventLoop
 import HTTPFraming
 import Orchestration
 import SidekickModel
+import Synchronization
 
 /// Everything one event loop needs to carry requests: its clients, its connections to replicas, its buffers.
 ///
@@ -58,6 +59,7 @@ final class Worker: @unchecked Sendable {
         let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], socket: socket)
         clients[slot] = client
         clientCount += 1
+        hub.connections.wrappingAdd(1, ordering: .relaxed)
         client.begin()
     }
 
@@ -67,6 +69,7 @@ final class Worker: @unchecked Sendable {
         serials[client.slot] = client.serial &+ 1
         free.append(client.slot)
         clientCount -= 1
+        hub.connections.wrappingSubtract(1, ordering: .relaxed)
         reportDrained()
     }
 

@@ -74,6 +74,14 @@ package struct ServiceAdmission: Sendable {
 
     package var held: Int { queue.count }
 
+    /// What each listed endpoint has now, in the agent's order.
+    package var endpointLoads: [EndpointLoad] {
+        endpoints.listed.map { index in
+            let slot = endpoints.slots[index]
+            return EndpointLoad(replica: slot.endpoint.replica, draining: slot.endpoint.draining, inFlight: slot.inFlight)
+        }
+    }
+
     /// What is measured up to `now`, without ending the sample.
     package func currentSample(now: Instant) -> LoadSample {
         meter.sample(service: service, held: queue.count, oldest: queue.oldest?.arrived, now: now)
