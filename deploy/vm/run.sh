@@ -63,15 +63,15 @@ copy() { # copies a file and the shared libraries it needs to the same place bel
 
 disk() {
   local root=$work/root file applet
-  mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,lib64,proc,sys,dev,run,tmp,etc,root,var/lib}
+  mkdir -p "$root"/{usr/bin,usr/sbin,lib64,proc,sys,dev,run,tmp,etc,root,var/lib}
+  ln -s usr/bin "$root/bin"; ln -s usr/sbin "$root/sbin"
   for file in bash sh nft ip busybox cat sleep env true false timeout; do copy "$(readlink -f "$(type -P $file)")"; done
   for file in bash sh nft ip cat sleep env true false timeout; do
     [ -e "$root/usr/bin/$file" ] || ln -s "$(readlink -f "$(type -P $file)")" "$root/usr/bin/$file"
   done
   for applet in $("$(type -P busybox)" --list); do
-    [ -e "$root/usr/bin/$applet" ] || [ -e "$root/bin/$applet" ] || ln -s "$(readlink -f "$(type -P busybox)")" "$root/usr/bin/$applet"
+    [ -e "$root/usr/bin/$applet" ] || ln -s "$(readlink -f "$(type -P busybox)")" "$root/usr/bin/$applet"
   done
-  for file in sh bash env; do [ -e "$root/bin/$file" ] || ln -s "/usr/bin/$file" "$root/bin/$file"; done
   echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"; echo 'root:x:0:' > "$root/etc/group"
   for file in ${files[@]+"${files[@]}"}; do
     if [ -d "$file" ]; then
