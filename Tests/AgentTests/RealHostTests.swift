@@ -115,7 +115,13 @@ struct RealHostTests {
                 [host.order(1, .rung(.online)), host.order(2, .rung(.prepared)), host.order(3, .rung(.frozen))],
                 [host.bench.route])
             let before = try await gateway.endpoints("an endpoint") { !$0.isEmpty }
-            _ = try await host.bench.controller.observed.next("frozen") { $0.phase == .settled && $0.rung == .frozen }
+            let settled = Mutex<Set<ReplicaID>>([])
+            _ = try await host.bench.controller.observed.next("all three settled") { report in
+                settled.withLock {
+                    if report.phase == .settled { $0.insert(report.replica) }
+                    return $0.count == 3
+                }
+            }
             let pids = await host.engine.list().compactMap(\.pid).sorted()
             #expect(pids.count == 3)
             await host.bench.stopAgent()

@@ -41,7 +41,7 @@ struct LifeTests {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let agent = try ScriptedAgent(path: "\(directory)/agent.sock")
         let server = try GatewayServer(
-            GatewayConfiguration(listen: ["127.0.0.1:0"], agentSocket: agent.path, stateDirectory: directory, threads: 2),
+            GatewayConfiguration(listen: ["127.0.0.1:0"], agentSocket: agent.path, stateDirectory: directory, threads: 1),
             log: Self.quiet())
         let running = Task { try await server.run() }
         let port = server.addresses[0].port ?? 0
