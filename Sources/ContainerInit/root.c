@@ -183,10 +183,17 @@ static int mask_directory(int target) {
     return moved;
 }
 
+static int is_mount(int target) {
+    struct statx about;
+    return statx(target, "", AT_EMPTY_PATH, STATX_INO, &about) == 0 && about.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+// A mount in place, anything else by a read-only mount of it on itself.
 static int make_read_only(int target) {
+    struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (is_mount(target)) return mount_setattr(target, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
     int copy = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
     if (copy < 0) return -1;
-    struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
     int done = mount_setattr(copy, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
     if (done == 0) done = move_mount(copy, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     close(copy);

@@ -194,6 +194,27 @@ extension EngineTests {
             }
         }
 
+        @Test(arguments: [true, false])
+        func `programs find their own limits, and cannot change them`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(
+                    bed,
+                    """
+                    cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null
+                    cat pids/pids.max pids.max 2>/dev/null
+                    for f in memory/memory.limit_in_bytes memory.max pids/pids.max pids.max; do
+                      test -e $f && echo 1000000000 > $f && echo WROTE $f; done 2>/dev/null
+                    mkdir x memory/x 2>/dev/null && echo MADE; touch x 2>/dev/null && echo TOUCHED; cat /proc/self/cgroup | grep -vc ':/$'
+                    """
+                ) {
+                    $0.userNamespace = userNamespace
+                    $0.limits.memoryBytes = 64 << 20
+                    $0.limits.pids = 77
+                }
+                #expect(shown == ["\(64 << 20)", "77", "0"])
+            }
+        }
+
         @Test func `orphans are reaped`() async throws {
             try await withEngine { bed in
                 let shown = try await lines(

@@ -18,7 +18,7 @@ import Testing
         try LaunchPlan.compile(
             configuration,
             in: LaunchPlan.Surroundings(
-                firstID: firstID, files: [("/etc/hosts", "127.0.0.1\tlocalhost\n")], unifiedCgroups: true, seccomp: [6, 7]))
+                firstID: firstID, files: [("/etc/hosts", "127.0.0.1\tlocalhost\n")], cgroups: .unified, seccomp: [6, 7]))
     }
 
     private func head(_ plan: [UInt8]) -> sk_plan { plan.withUnsafeBytes { $0.loadUnaligned(as: sk_plan.self) } }
@@ -45,6 +45,13 @@ import Testing
     }
 
     @Test func `the same configuration makes the same plan`() throws { #expect(try compile(sample) == compile(sample)) }
+
+    @Test func `a container is shown the hierarchies that hold its limits`() {
+        let parts = ["cpu,cpuacct", "memory", "systemd", "unified", "devices", "pids"]
+        let files = parts.map { "/sys/fs/cgroup/\($0)/sidekick-x/c-1/cgroup.procs" }
+        #expect(CgroupView(.write(files)) == .hierarchies(["cpu,cpuacct", "memory", "pids"]))
+        #expect(CgroupView(.clone(directory: "/sys/fs/cgroup/sidekick-x/c-1")) == .unified)
+    }
 
     @Test func `protection comes after every mount, so that no mount uncovers what is hidden`() {
         let steps = StandardRoot.scaffold(userNamespace: true)

@@ -85,16 +85,11 @@ extension ContainerEngine {
             configuration,
             in: LaunchPlan.Surroundings(
                 firstID: firstID, files: EtcFiles.make(configuration, address: address),
-                unifiedCgroups: hasUnifiedCgroups, seccomp: try seccompProgram(configuration)))
+                cgroups: CgroupView(cgroups.entry(CgroupHandle("any"))), seccomp: try seccompProgram(configuration)))
     }
 
     func seccompProgram(_ configuration: ContainerConfiguration) throws(ContainerError) -> [UInt64] {
         configuration.seccomp ? try seccomp.program(capabilities: configuration.capabilities) : []
-    }
-
-    private var hasUnifiedCgroups: Bool {
-        if case .clone = cgroups.entry(CgroupHandle("any")) { return true }
-        return false
     }
 
     /// The file in which the kernel counts the group's deaths for want of memory.

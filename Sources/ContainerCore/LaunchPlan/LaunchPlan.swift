@@ -8,8 +8,8 @@ enum LaunchPlan {
         var firstID: UInt32?
         /// Files made for this container, by path inside.
         var files: [(path: String, text: String)]
-        /// Whether the host has cgroup v2 alone.
-        var unifiedCgroups: Bool
+        /// What the host has of control groups, as far as programs look for their limits in them.
+        var cgroups: CgroupView
         /// BPF instructions, eight bytes each; empty for none.
         var seccomp: [UInt64]
     }
@@ -104,7 +104,7 @@ enum LaunchPlan {
 
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
-        var steps = StandardRoot.steps(unifiedCgroups: surroundings.unifiedCgroups)
+        var steps = StandardRoot.steps(cgroups: surroundings.cgroups)
         steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []

@@ -29,13 +29,21 @@ enum StandardRoot {
         return steps + networkSettings + masked.map { .mask($0) } + readOnly.map { .readOnly($0) }
     }
 
-    /// Puts the scaffold's mounts into the container's root.
-    static func steps(unifiedCgroups: Bool) -> [PlanStep] {
+    /// Puts the scaffold's mounts into the container's root, and its own control groups, read-only: programs size themselves by these.
+    static func steps(cgroups: CgroupView) -> [PlanStep] {
         var steps: [PlanStep] = [.move("/proc"), .move("/dev"), .move("/sys"), .cgroups]
-        if unifiedCgroups {
+        let place = "/sys/fs/cgroup"
+        switch cgroups {
+        case .unified:
             steps.append(
-                .mount(
-                    type: "cgroup2", target: "/sys/fs/cgroup", options: [], [.readOnly, .noSetUserID, .noDevices, .noExecution]))
+                .mount(type: "cgroup2", target: place, options: [], [.readOnly, .noSetUserID, .noDevices, .noExecution]))
+        case .hierarchies(let names):
+            steps.append(.mount(type: "tmpfs", target: place, options: [("mode", "755"), ("size", "64k")], .inert))
+            for name in names {
+                let controllers = name.split(separator: ",").map { (String($0), "") }
+                steps.append(.mount(type: "cgroup", target: "\(place)/\(name)", options: controllers, .inert))
+            }
+            steps.append(.readOnly(place))
         }
         return steps
     }
@@ -63,4 +71,26 @@ enum StandardRoot {
     ]
 
     private static let readOnly = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+}
+
+/// The host's control groups as a container sees its own.
+enum CgroupView: Hashable, Sendable {
+    case unified
+    /// Names of v1 hierarchies, which are their controllers with commas between.
+    case hierarchies([String])
+
+    /// Those in which programs look for their limits.
+    private static let wanted: Set<String> = ["cpu", "cpuacct", "cpuset", "memory", "pids"]
+
+    /// From how a process enters a group `parent/NAME`.
+    init(_ entry: CgroupEntry) {
+        switch entry {
+        case .clone: self = .unified
+        case .write(let files):
+            // The hierarchy, the engine's parent, the group, `cgroup.procs`.
+            let names = files.compactMap { $0.split(separator: "/").dropLast(3).last.map(String.init) }
+            self = .hierarchies(
+                names.filter { name in name.split(separator: ",").allSatisfy { Self.wanted.contains(String($0)) } })
+        }
+    }
 }
