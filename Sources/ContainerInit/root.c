@@ -246,6 +246,17 @@ static int step_file(const struct plan *plan, const struct sk_step *step, int ro
     return done;
 }
 
+// Through the host's /proc, which is still ours here and, unlike the container's, not read-only. Settings of namespaces are those of the
+// writer's own; all others refuse a user namespace's root, and the engine asks for none of them.
+static int step_setting(const struct plan *plan, const struct sk_step *step) {
+    const char *path = plan_string(plan, step->target), *text = plan_string(plan, step->source);
+    int file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return failed("open kernel setting", path);
+    int done = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : failed("write kernel setting", path);
+    close(file);
+    return done;
+}
+
 // -1 until there is one.
 static int scaffold = -1;
 
@@ -269,6 +280,7 @@ static int run_step(const struct plan *plan, const struct sk_step *step, int roo
         case SK_STEP_MASK:
         case SK_STEP_READ_ONLY: return step_protect(plan, step, root);
         case SK_STEP_WRITE: return step_write(plan, step, root);
+        case SK_STEP_SETTING: return step_setting(plan, step);
         case SK_STEP_MOVE: return step_move(plan, step, root);
         case SK_STEP_FILE: return step_file(plan, step, root);
         case SK_STEP_CGROUPS:

@@ -215,6 +215,29 @@ extension EngineTests {
             }
         }
 
+        @Test(arguments: [true, false])
+        func `resource limits, kernel settings and name servers are as configured`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(
+                    bed,
+                    """
+                    ulimit -n; ulimit -Hn; cat /proc/sys/net/core/somaxconn /proc/sys/kernel/shmmni /etc/resolv.conf
+                    cat /proc/self/oom_score_adj
+                    """
+                ) {
+                    $0.userNamespace = userNamespace
+                    $0.resourceLimits = ["nofile": ResourceLimit(soft: 100, hard: 200)]
+                    // Kernels before 6.9 let no user namespace set those of System V.
+                    $0.kernelSettings = userNamespace ? [:] : ["kernel.shmmni": "88"]
+                    $0.kernelSettings?["net.core.somaxconn"] = "77"
+                    $0.resolver = "nameserver 10.1.2.3\n"
+                    $0.outOfMemoryScore = 300
+                }
+                #expect(shown == ["100", "200", "77", userNamespace ? "4096" : "88", "nameserver 10.1.2.3", "300"])
+            }
+            #expect(text("/proc/sys/net/core/somaxconn") != "77\n")
+        }
+
         @Test func `orphans are reaped`() async throws {
             try await withEngine { bed in
                 let shown = try await lines(

@@ -89,6 +89,10 @@ extension EngineTests {
                     { $0.id = "../x" }, { $0.id = "" }, { $0.layers = [] }, { $0.arguments = [] }, { $0.arguments = ["a\0b"] },
                     { $0.workingDirectory = "x" }, { $0.capabilities = ["CAP_NO"] }, { $0.layers = ["relative"] },
                     { $0.mounts = [ContainerMount(kind: .tmpfs, source: "", target: "/", readOnly: false)] },
+                    { $0.kernelSettings = ["kernel.panic": "1"] }, { $0.kernelSettings = ["net./../kernel.panic": "1"] },
+                    { $0.kernelSettings = ["net...kernel.panic": "1"] }, { $0.outOfMemoryScore = 2000 },
+                    { $0.resourceLimits = ["files": ResourceLimit(soft: 1, hard: 1)] },
+                    { $0.resourceLimits = ["nofile": ResourceLimit(soft: 2, hard: 1)] },
                 ]
                 for change in refused {
                     var configuration = bed.script("")

@@ -119,7 +119,9 @@ enum EtcFiles {
         let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         if let address { hosts += "\(address)\t\(hostname)\n" }
-        return [("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolver)]
+        return [
+            ("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", configuration.resolver ?? resolver),
+        ]
     }
 
     /// The host's own, but for servers that only the host reaches.

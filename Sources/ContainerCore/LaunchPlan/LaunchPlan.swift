@@ -89,7 +89,8 @@ enum LaunchPlan {
         if !environment.contains(where: { $0.hasPrefix("HOME=") }) { environment.append(user.uid == 0 ? "HOME=/root" : "HOME=/") }
         writer.head.environment = writer.strings(environment)
         writer.head.groups = writer.records([user.gid] + user.additionalGroups)
-        writer.head.limits = writer.records([sk_limit]())
+        writer.head.limits = writer.records(try ResourceName.records(configuration.resourceLimits ?? [:]))
+        writer.head.oom_score = configuration.outOfMemoryScore ?? 0
         writer.head.seccomp = writer.records(seccomp)
     }
 
@@ -105,6 +106,9 @@ enum LaunchPlan {
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
         var steps = StandardRoot.steps(cgroups: surroundings.cgroups)
+        for (name, text) in (configuration.kernelSettings ?? [:]).sorted(by: { $0.key < $1.key }) {
+            steps.append(.setting(path: KernelSetting.path(name), text: text))
+        }
         steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []
@@ -174,6 +178,10 @@ enum LaunchPlan {
             record.kind = UInt32(SK_STEP_MOVE)
             record.source = writer.string(path)
             record.target = record.source
+        case .setting(let path, let text):
+            record.kind = UInt32(SK_STEP_SETTING)
+            record.source = writer.string(text)
+            record.target = writer.string(path)
         case .file(let text, let target):
             record.kind = UInt32(SK_STEP_FILE)
             record.source = writer.string(text)

@@ -37,7 +37,8 @@ enum {
     SK_STEP_ROOT_READ_ONLY = 11,
     SK_STEP_FILE = 12, // a file holding the text `source`, without a name of its own, mounted on `target`; after /dev is there
     SK_STEP_MOVE = 13, // the mount at `source` in the scaffold, with all below it, to `target`
-    SK_STEP_LAST = 13,
+    SK_STEP_SETTING = 14, // write `source` into the kernel setting `target`, a path below /proc/sys as the host names it; it must exist
+    SK_STEP_LAST = 14,
 };
 
 // Bits of sk_step.flags for binds.
