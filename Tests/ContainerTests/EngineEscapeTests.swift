@@ -104,6 +104,19 @@ extension EngineTests {
             }
         }
 
+        @Test func `what a container piles up deep below its root is removed with it`() async throws {
+            try await withEngine { bed in
+                let script =
+                    "cd /tmp; i=0; while [ $i -lt 1500 ]; do mkdir d && cd d && touch f || exit 1; i=$((i+1)); done; echo deep"
+                let (exit, lines) = try await bed.finish(bed.script(script))
+                #expect(exit.code == 0 && lines.last?.text == "deep")
+                for _ in 0..<2_000 where EngineTests.entries("\(bed.root)/state/trash") != [] {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                #expect(EngineTests.entries("\(bed.root)/state/trash") == [])
+            }
+        }
+
         @Test func `output without end is rotated and bounded, and a full log holds nobody up`() async throws {
             try await withEngine { bed in
                 var configuration = bed.script("seq 1 20000; echo last")
