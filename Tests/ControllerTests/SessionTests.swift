@@ -80,6 +80,18 @@ import Testing
         }
     }
 
+    @Test func `a connection that says nothing is cut off`() async throws {
+        let fixture = Fixture()
+        defer { fixture.erase() }
+        var configuration = fixture.configuration
+        configuration.timings.hello = Milliseconds(100)
+        try await fixture.start(configuration)
+        let silent = FakeAgent("silent")
+        try await silent.connect(port: fixture.port, hello: false)
+        try await eventually("it is cut off") { silent.now.closed }
+        await fixture.stop()
+    }
+
     @Test func `a second session of the same host replaces the first`() async throws {
         try await Fixture.run { fixture in
             let first = try await fixture.agent()

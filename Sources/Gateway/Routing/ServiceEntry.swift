@@ -11,7 +11,6 @@ final class ServiceEntry: Sendable {
     }
 
     let name: String
-    let statistics = ServiceStatistics()
     private let state: Mutex<State>
 
     init(name: String, policy: AdmissionPolicy, now: Instant) {
@@ -32,6 +31,5 @@ final class ServiceEntry: Sendable {
     }
 
     func currentSample(now: Instant) -> LoadSample { state.withLock { $0.admission.currentSample(now: now) } }
-    var endpointLoads: [EndpointLoad] { state.withLock { $0.admission.endpointLoads } }
     func takeSample(now: Instant) -> LoadSample { state.withLock { $0.admission.takeSample(now: now) } }
 }

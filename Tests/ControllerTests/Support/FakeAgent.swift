@@ -44,7 +44,7 @@ final class FakeAgent: Sendable {
     var now: State { state.withLock { $0 } }
 
     /// Says hello with everything it runs.
-    func connect(port: Int) async throws {
+    func connect(port: Int, hello: Bool = true) async throws {
         state.withLock { $0.closed = false }
         let new = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -52,6 +52,7 @@ final class FakeAgent: Sendable {
             }
         }.connect(host: "127.0.0.1", port: port).get()
         channel.withLock { $0 = new }
+        guard hello else { return }
         let identity = HostIdentity(
             host: name, bootID: "boot", version: "test", cpu: MilliCPU(64_000), memory: .mebibytes(65_536), labels: [:])
         send(.hello(identity: identity, secret: secret, observed: Array(now.observed.values)))
@@ -106,7 +107,9 @@ final class FakeAgent: Sendable {
                 }
             }
         case .refused(let reason): state.withLock { $0.refused = reason }
-        case .heartbeat: state.withLock { $0.heartbeats += 1 }
+        case .heartbeat:
+            state.withLock { $0.heartbeats += 1 }
+            send(.heartbeat)
         case .readLogs(let request, _, _, _): state.withLock { $0.logRequests.append(request) }
         case .cancelLogs(let request): state.withLock { $0.cancelledLogs.append(request) }
         }

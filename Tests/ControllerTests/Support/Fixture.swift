@@ -74,7 +74,6 @@ final class Fixture: Sendable {
             stateDirectory: directory + "/state", apiSocket: socket, agentListen: "127.0.0.1:0", joinSecret: "secret")
         configuration.timings.tick = Milliseconds(50)
         configuration.timings.heartbeat = Milliseconds(100)
-        configuration.timings.hello = Milliseconds(500)
         return configuration
     }
 
@@ -126,11 +125,12 @@ final class Fixture: Sendable {
     }
 }
 
-/// Waits until `condition` holds; fails by name after ten seconds.
+/// Waits until `condition` holds; fails by name after `seconds`.
 func eventually(
-    _ what: String, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
+    _ what: String, seconds: Int = 30, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () async throws -> Bool
 ) async throws {
-    for _ in 0..<1000 {
+    let deadline = ContinuousClock.now + .seconds(seconds)
+    while ContinuousClock.now < deadline {
         if try await condition() { return }
         try await Task.sleep(for: .milliseconds(10))
     }
