@@ -73,16 +73,20 @@ for program in true clock sleep; do
   bundle=$work/bundles/$program
   mkdir -p "$bundle"
   cp -a "$layer" "$bundle/rootfs"
-  # The same isolation and limits as ours: all namespaces, the user's included, an id range, masked paths, default capabilities.
+  # The same isolation and limits as ours: all namespaces, the user's included, an id range, masked paths, default capabilities, and the
+  # system calls that podman's profile always allows.
   (cd "$bundle" && runc spec) 
-  jq --arg program "/$program" '
+  jq --arg program "/$program" --slurpfile profile /usr/share/containers/seccomp.json '
     .process.terminal = false | .process.args = [$program] | .root.readonly = false |
     .process.capabilities = (["CAP_CHOWN","CAP_DAC_OVERRIDE","CAP_FSETID","CAP_FOWNER","CAP_MKNOD","CAP_NET_RAW","CAP_SETGID","CAP_SETUID",
       "CAP_SETFCAP","CAP_SETPCAP","CAP_NET_BIND_SERVICE","CAP_SYS_CHROOT","CAP_KILL","CAP_AUDIT_WRITE"] as $c
       | {bounding: $c, effective: $c, permitted: $c}) |
     .linux.namespaces += [{"type": "user"}] | .linux.namespaces |= unique |
     .linux.uidMappings = [{"containerID": 0, "hostID": 1000000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings |
-    .linux.resources = {"memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 100000, "period": 100000}, "pids": {"limit": 100}}
+    .linux.resources = {"memory": {"limit": 67108864, "swap": 67108864}, "cpu": {"quota": 100000, "period": 100000}, "pids": {"limit": 100}} |
+    .linux.seccomp = {defaultAction: "SCMP_ACT_ERRNO", architectures: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"], syscalls: [{
+      action: "SCMP_ACT_ALLOW", names: ([$profile[0].syscalls[] | select(.action == "SCMP_ACT_ALLOW" and ((.includes // {}) | length == 0)
+        and ((.args // []) | length == 0)) | .names[]] | unique)}]}
   ' "$bundle/config.json" > "$bundle/config.new"
   mv "$bundle/config.new" "$bundle/config.json"
   chown -R 1000000:1000000 "$bundle/rootfs"
