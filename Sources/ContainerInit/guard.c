@@ -261,7 +261,7 @@ static int drain(int stream) {
     return got > 0;
 }
 
-// The record is one write into one sector of a file whose name is already there, so it is whole or absent after a crash.
+// The record is one write into one sector that the file already has, so it is whole or absent after a crash, and a full disk has room.
 static void write_record(const struct sk_message *record) {
     int file = openat(guard.directory, "exit", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (file < 0) return;

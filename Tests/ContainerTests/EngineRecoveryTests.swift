@@ -49,7 +49,9 @@ extension EngineTests {
                 _ = try await bed.engine.start("c1")
                 let second = try await bed.replaceEngine()
                 mkdir("\(shared)/go", 0o755)
-                while text("\(bed.root)/state/containers/c1/exit").isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+                while !text("\(bed.root)/state/containers/c1/exit").utf8.contains(where: { $0 != 0 }) {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
                 let found = try await second.recover()
                 #expect(found.map(\.state) == [.exited])
                 #expect(found.first?.exit == ContainerExit(code: 8, signal: nil, outOfMemory: false, failure: nil))

@@ -23,8 +23,8 @@ struct StateDirectory: Sendable {
     func make(_ id: String) throws(ContainerError) -> Descriptor {
         try make(id, 0o710)
         for part in [LaunchPlan.upper, LaunchPlan.work] { try make("\(id)/\(part)", 0o755) }
-        // Its name is durable long before the guard writes into it.
-        try write([], to: "\(id)/exit", mode: 0o640)
+        // Room for the exit record, so that a disk full by then cannot refuse it.
+        try write([UInt8](repeating: 0, count: MemoryLayout<sk_message>.size), to: "\(id)/exit", mode: 0o640)
         return try Descriptor.directory(directory(of: id))
     }
 
