@@ -1,4 +1,5 @@
 import Glibc
+import LinuxShims
 
 /// The engine's nftables table: what leaves the bridge is masqueraded, nobody outside opens connections to containers, and containers
 /// reach one another only through the gateway. Loaded once per engine, whatever the number of containers.
