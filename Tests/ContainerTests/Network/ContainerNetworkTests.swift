@@ -158,7 +158,7 @@ struct ContainerNetworkTests {
     }
 }
 
-private func makeNetwork(subnet: String = "10.91.0.0/16", masquerade: Bool = true) throws -> ContainerNetwork {
+func makeNetwork(subnet: String = "10.91.0.0/16", masquerade: Bool = true) throws -> ContainerNetwork {
     let network = try ContainerNetwork(
         configuration: EngineConfiguration(
             name: "test", stateDirectory: "/nowhere", runDirectory: "/nowhere", initPath: "/nowhere", subnet: subnet,
@@ -186,7 +186,7 @@ private func setRoute(to address: String, through gateway: String) throws {
 }
 
 /// Gives the calling thread's namespace an uplink to `outside`, with the default route through it.
-private func connectHost(to outside: Namespace) throws {
+func connectHost(to outside: Namespace) throws {
     _ = try runCommand("ip", "link", "set", "lo", "up")
     let file = "/proc/\(getpid())/fd/\(outside.descriptor)"
     _ = try runCommand("ip", "link", "add", "uplink", "type", "veth", "peer", "name", "eth9", "netns", file)

@@ -120,7 +120,7 @@ final class Socket {
         return (Socket(descriptor: descriptor), [24, 16, 8, 0].map { String(bits >> $0 & 255) }.joined(separator: "."))
     }
 
-    private static func address(_ host: String, _ port: UInt16) -> sockaddr_in {
+    static func address(_ host: String, _ port: UInt16) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
