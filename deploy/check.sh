@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 failed=0
 complain() { echo "check: $1" >&2; failed=1; }
 
-swift format lint --strict --recursive --parallel $(git ls-files 'Sources/**.swift' 'Tests/**.swift' Package.swift | grep -v '\.pb\.swift$') || complain "run: swift format -i FILE"
+swift format lint --strict --recursive --parallel $(find Sources Tests Package.swift -name '*.swift' ! -name '*.pb.swift') || complain "run: swift format -i FILE"
 
 # Pure modules import nothing but each other.
 for module in SidekickModel Orchestration HTTPFraming; do
