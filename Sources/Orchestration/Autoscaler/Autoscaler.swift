@@ -7,9 +7,11 @@ package import SidekickModel
 /// demand has been seen to rise within a cold start. All memory is in this value, so it survives a restart of the controller.
 package struct Autoscaler: Sendable, Codable, Hashable {
     private var demand = DemandMemory()
+    private var learnt = CapacityMemory()
     /// The last decision.
     private var online: Int
     private var standby: Int
+    private var tolerance = 0.0
     private var raisedAt: Instant?
     private var fewerStandbySince: Instant?
 
@@ -20,22 +22,34 @@ package struct Autoscaler: Sendable, Codable, Hashable {
 
     /// The decision for `observation` at `now` (monotonic, or any clock that does not jump).
     package mutating func step(
-        _ observation: ScalerObservation, configuration: ScalerConfiguration, now: Instant
+        _ observation: ScalerObservation, configuration: ScalerConfiguration, now: Instant,
+        tuning: ScalerTuning = ScalerTuning()
     ) -> ScalerDecision {
-        let capacity = max(1, configuration.concurrency ?? 1)
         guard let load = observation.load else { return hold(configuration, observation) }
-        demand.take(load, online: online, capacity: capacity, coldStart: configuration.coldStart, now: now)
-        let situation = Situation(
+        if configuration.concurrency == nil { learnt.take(load, ready: observation.ready) }
+        let capacity = max(1, configuration.concurrency ?? learnt.whole)
+        demand.take(load, online: online, capacity: capacity, coldStart: configuration.coldStart, tuning, now: now)
+        var situation = Situation(
             configuration: configuration, observation: observation, load: load, demand: demand, capacity: capacity,
+            isLearnt: configuration.concurrency == nil,
             online: online,
-            raisedAt: raisedAt, now: now)
+            raisedAt: raisedAt, tuning: tuning, tolerance: tolerance, now: now)
         let proposal = situation.proposal()
+        tolerance = situation.tolerance
         let wanted = min(max(proposal.online, configuration.minimum), configuration.maximum)
+        var (reason, otherwise) = (proposal.reason, proposal.otherwise)
+        if wanted < proposal.online {
+            reason = "\(wanted) online, the most allowed, though the load asks for more: \(reason)"
+            otherwise = "a higher replicas.max"
+        } else if wanted > proposal.online {
+            reason = "\(wanted) online, the fewest allowed, though the load asks for less: \(reason)"
+            otherwise = "a lower replicas.min"
+        }
         if wanted > online { raisedAt = now }
         online = wanted
-        standby = standbyTarget(configuration, capacity: capacity, now: now)
+        standby = standbyTarget(configuration, capacity: capacity, tuning, now: now)
         return ScalerDecision(
-            online: online, standby: standby, reason: proposal.reason, otherwise: proposal.otherwise,
+            online: online, standby: standby, reason: reason, otherwise: otherwise,
             inputs: inputs(observation, load, capacity), next: proposal.next)
     }
 
@@ -47,13 +61,17 @@ package struct Autoscaler: Sendable, Codable, Hashable {
             otherwise: "a report from every gateway", inputs: [], next: 1)
     }
 
-    private mutating func standbyTarget(_ configuration: ScalerConfiguration, capacity: Int, now: Instant) -> Int {
+    private mutating func standbyTarget(_ configuration: ScalerConfiguration, capacity: Int, _ tuning: ScalerTuning, now: Instant)
+        -> Int
+    {
         let wanted: Int
         switch configuration.standby {
         case .count(let count): wanted = count
         case .auto:
-            let peak = Queueing.poissonBound(mean: demand.load, probability: Situation.rarity)
-            let burst = (peak + capacity - 1) / capacity - online
+            let peak = Queueing.poissonBound(mean: demand.load, probability: tuning.rarity)
+            // Within the wait budget, each slot serves more than one request of a burst.
+            let share = demand.service > 0 ? min(1, configuration.wait / demand.service) : 0
+            let burst = Int((Double(peak) / (Double(capacity) * (1 + tuning.burstRelief * share))).rounded(.up)) - online
             let rise = Int((demand.rise - 0.3).rounded(.up))
             wanted = max(online == 0 ? 1 : 0, burst, rise)
         }
@@ -66,7 +84,7 @@ package struct Autoscaler: Sendable, Codable, Hashable {
             fewerStandbySince = now
             return standby
         }
-        guard now - since >= Situation.standbyHold else { return standby }
+        guard now - since >= tuning.standbyHold else { return standby }
         fewerStandbySince = nil
         return bounded
     }

@@ -33,6 +33,18 @@ enum Queueing {
         return count
     }
 
+    /// The probability that a Poisson-distributed number is below `bound`.
+    static func poissonBelow(_ bound: Int, mean: Double) -> Double {
+        guard bound > 0 else { return 0 }
+        var term = exponential(-mean)
+        var sum = term
+        for k in 1..<max(bound, 1) {
+            term *= mean / Double(k)
+            sum += term
+        }
+        return min(1, sum)
+    }
+
     /// e to the power of `x`, without a mathematics library: 2^n times a polynomial on the rest, accurate to 1e-12.
     static func exponential(_ x: Double) -> Double {
         if x < -700 { return 0 }

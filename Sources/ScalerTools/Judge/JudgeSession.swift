@@ -6,6 +6,9 @@ package struct JudgeSession {
     private var configuration: ScalerConfiguration?
     private var scaler: Autoscaler?
 
+    /// An admission limit above this is no statement of what a replica serves at full speed; that is then learnt.
+    private static let highestStatement = 32
+
     package init() {}
 
     /// The answer to one line; nil when the line asks for none. An unreadable line is answered with `{"error": …}`.
@@ -22,7 +25,7 @@ package struct JudgeSession {
     private mutating func hello(_ fields: FlatJSON) -> String {
         var spec = ServiceSpec(service: "judged", image: "judged")
         spec.replicas.max = fields.whole("max_replicas") ?? spec.replicas.max
-        spec.scale.concurrency = fields.whole("conc")
+        spec.scale.concurrency = fields.whole("conc").flatMap { $0 > Self.highestStatement ? nil : $0 }
         var configuration = ScalerConfiguration(
             spec: spec, coldStart: fields.number("cold") ?? 5, wake: fields.number("wake") ?? 0.005)
         configuration.wait = fields.number("slo") ?? configuration.wait

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Orchestration
 import SidekickModel
 import Testing
@@ -47,7 +48,18 @@ struct AutoscalerTests {
         #expect(decision.online == 1)
     }
 
-    @Test func `missing data holds the count and says so`() {
+    /// One step from a fresh scaler with `online` replicas.
+    private func once(online: Int, _ configuration: ScalerConfiguration, _ change: (inout LoadSample) -> Void) -> ScalerDecision {
+        var scaler = Autoscaler(configuration: configuration, online: online)
+        var load = LoadSample(service: "web", seconds: 1)
+        change(&load)
+        return scaler.step(
+            ScalerObservation(load: load, ready: online, starting: 0, standby: 1, standbyStarting: 0),
+            configuration: configuration,
+            now: Instant(nanoseconds: 100_000_000_000))
+    }
+
+    @Test func `explained: missing data`() {
         let configuration = configuration()
         var scaler = Autoscaler(configuration: configuration, online: 3)
         let decision = scaler.step(
@@ -55,6 +67,77 @@ struct AutoscalerTests {
             now: .zero)
         #expect(decision.online == 3)
         #expect(decision.reason == "3 online, as before: a gateway has not reported, and missing data never lowers the count")
+    }
+
+    @Test func `explained: idle`() {
+        let configuration = configuration()
+        var scaler = Autoscaler(configuration: configuration, online: 1)
+        _ = run(&scaler, configuration, seconds: 1..<30, inflight: 1, rate: 1)
+        var decision = run(&scaler, configuration, seconds: 30..<31, inflight: 0, rate: 0)
+        var second = 31
+        while decision.online > 0, second < 200 {
+            decision = run(&scaler, configuration, seconds: second..<second + 1, inflight: 0, rate: 0)
+            second += 1
+        }
+        #expect(decision.online == 0)
+        #expect(decision.reason == "0 online: no request for 8 s")
+        #expect(decision.otherwise == "1, had a request come within 8 s")
+    }
+
+    @Test func `explained: rising`() {
+        let configuration = configuration()
+        var scaler = Autoscaler(configuration: configuration, online: 1)
+        let decision = run(&scaler, configuration, seconds: 1..<2, inflight: 9, rate: 90)
+        #expect(decision.online == 3)
+        #expect(decision.reason == "3 online: 9 in flight on average at 4 per replica, more than 1 can carry without waiting")
+        #expect(decision.otherwise == "1, at a lower load")
+    }
+
+    @Test func `explained: burst with hold`() {
+        let decision = once(online: 2, configuration()) {
+            $0.inflight = 11
+            $0.busy = 8
+            $0.queue = 3
+            $0.oldestWait = 0.095
+        }
+        #expect(decision.online == 3)
+        #expect(decision.reason == "3 online: 11 requests in flight at 4 per replica, and 3 wait")
+        #expect(decision.otherwise == "2, had none waited longer than 87 ms")
+    }
+
+    @Test func `explained: capped`() {
+        let decision = once(online: 2, configuration { $0.maximum = 2 }) {
+            $0.inflight = 30
+            $0.busy = 8
+            $0.queue = 22
+            $0.oldestWait = 0.5
+        }
+        #expect(decision.online == 2)
+        #expect(
+            decision.reason
+                == "2 online, the most allowed, though the load asks for more: 8 online: 30 requests in flight at 4 per replica, "
+                + "and 22 wait")
+        #expect(decision.otherwise == "a higher replicas.max")
+    }
+
+    @Test func `a short wait within the budget wakes nothing, and the scaler asks to look again in time`() {
+        let decision = once(online: 2, configuration()) {
+            $0.inflight = 9
+            $0.busy = 8
+            $0.queue = 1
+            $0.oldestWait = 0.02
+        }
+        #expect(decision.online == 2)
+        #expect(decision.next < 0.08)
+    }
+
+    @Test func `memory survives being encoded: the next answers are the same`() throws {
+        let configuration = configuration { $0.concurrency = nil }
+        var scaler = Autoscaler(configuration: configuration, online: 1)
+        _ = run(&scaler, configuration, seconds: 1..<90, inflight: 12, rate: 120)
+        var restored = try JSONDecoder().decode(Autoscaler.self, from: JSONEncoder().encode(scaler))
+        let expected = run(&scaler, configuration, seconds: 90..<100, inflight: 14, rate: 140)
+        #expect(run(&restored, configuration, seconds: 90..<100, inflight: 14, rate: 140) == expected)
     }
 
     @Test func `load rises and falls, and the count follows within its bounds, down to zero after idleness`() {
