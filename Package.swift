@@ -104,8 +104,9 @@ let package = Package(
         .executableTarget(
             name: "sidekick",
             dependencies: [
-                "SidekickModel", "Orchestration", "ControlAPI", "Controller", "Agent", "Gateway", "ContainerCore",
-                "ImageStore", "LoadGenerator", "ScalerTools", "LinuxShims", argumentParser, log,
+                "SidekickModel", "Orchestration", "ControlAPI", "ControllerStore", "Controller", "Agent", "Gateway",
+                "ContainerCore",
+                "ImageStore", "LoadGenerator", "ScalerTools", "EventLoop", "LinuxShims", argumentParser, log,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
         // proves

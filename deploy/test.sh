@@ -1,6 +1,7 @@
 #!/bin/bash
-# Installs what is missing and runs every test: the tree's rules, unit, property, container and fleet tests here (cgroup v1 hybrid or v2,
-# whichever this machine has), and the container tests once more on pure cgroup v2 in a virtual machine.
+# Installs what is missing and runs every test: the tree's rules; the tests of pure code; then one by one, because they measure time and
+# count what they leave, the tests with real sockets, files, processes and containers on this machine's cgroups; and the container
+# tests once more on pure cgroup v2 in a virtual machine.
 #
 #   deploy/test.sh [--no-vm] [FILTER]      a filter is a regular expression over test names and runs only what matches
 set -euo pipefail
@@ -10,5 +11,10 @@ if [ "${1:-}" = --no-vm ]; then vm=no; shift; fi
 deploy/setup.sh test
 deploy/check.sh
 swift build --build-tests
-swift test --skip-build ${1:+--filter "$1"}
-if [ $vm = yes ] && [ -z "${1:-}" ] && [ -x deploy/vm/test.sh ]; then deploy/vm/test.sh; fi
+if [ -n "${1:-}" ]; then
+  exec swift test --skip-build --no-parallel --filter "$1"
+fi
+pure='SidekickModelTests|OrchestrationTests|HTTPFramingTests|AgentProtocolTests'
+swift test --skip-build --filter "$pure"
+swift test --skip-build --no-parallel --skip "$pure"
+if [ $vm = yes ]; then deploy/vm/test.sh; fi

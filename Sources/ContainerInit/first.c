@@ -88,6 +88,12 @@ static void become_root(void) {
     raise_loopback();
 }
 
+static void make_scaffold(int fd) {
+    struct plan plan;
+    if (plan_open(&plan, fd) < 0 || root_scaffold(&plan) < 0) give_up();
+    plan_close(&plan);
+}
+
 // Settles, says so, and holds until the start event; the guard sees the exec as the end of `status`.
 static _Noreturn void hold_and_exec(const struct plan *plan, const int *fds) {
     int keep[4] = {guard_socket, fds[fd_start], fds[fd_status]};
@@ -199,6 +205,7 @@ _Noreturn void first_main(int guard) {
     for (;;) {
         next_message(&message, fds, &count);
         if (message.kind == SK_ASK_PLAN && count >= fd_binds) break;
+        if (message.kind == SK_ASK_SCAFFOLD && count == 1) make_scaffold(fds[0]);
         if (message.kind == SK_ASK_JOINED) is_joined = 1;
         wire_close(fds, count);
     }

@@ -356,7 +356,8 @@ static void obey(int peer, const struct sk_message *message, int *fds, int count
         case SK_ASK_CRADLE: make_cradle(message, fds, count); break;
         case SK_ASK_PLAN: build(fds, count); return; // keeps the descriptors
         case SK_ASK_JOINED:
-            if (guard.first_socket >= 0) wire_send(guard.first_socket, message, NULL, 0);
+        case SK_ASK_SCAFFOLD:
+            if (guard.first_socket >= 0) wire_send(guard.first_socket, message, fds, count);
             break;
         case SK_ASK_START: {
             uint64_t one = 1;

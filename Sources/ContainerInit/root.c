@@ -183,10 +183,17 @@ static int mask_directory(int target) {
     return moved;
 }
 
+static int is_mount(int target) {
+    struct statx about;
+    return statx(target, "", AT_EMPTY_PATH, STATX_INO, &about) == 0 && about.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+}
+
+// A mount in place, anything else by a read-only mount of it on itself.
 static int make_read_only(int target) {
+    struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
+    if (is_mount(target)) return mount_setattr(target, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
     int copy = open_tree(target, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
     if (copy < 0) return -1;
-    struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
     int done = mount_setattr(copy, "", AT_EMPTY_PATH | AT_RECURSIVE, &change, sizeof change);
     if (done == 0) done = move_mount(copy, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     close(copy);
@@ -239,6 +246,29 @@ static int step_file(const struct plan *plan, const struct sk_step *step, int ro
     return done;
 }
 
+// Through the host's /proc, which is still ours here and, unlike the container's, not read-only. Settings of namespaces are those of the
+// writer's own; all others refuse a user namespace's root, and the engine asks for none of them.
+static int step_setting(const struct plan *plan, const struct sk_step *step) {
+    const char *path = plan_string(plan, step->target), *text = plan_string(plan, step->source);
+    int file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (file < 0) return failed("open kernel setting", path);
+    int done = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : failed("write kernel setting", path);
+    close(file);
+    return done;
+}
+
+// -1 until there is one.
+static int scaffold = -1;
+
+static int step_move(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *source = plan_string(plan, step->source);
+    int mount = open_inside(scaffold, source, O_PATH);
+    if (mount < 0) return failed("open in scaffold", source);
+    int done = attach(root, mount, plan_string(plan, step->target));
+    close(mount);
+    return done;
+}
+
 static int run_step(const struct plan *plan, const struct sk_step *step, int root, int bind, int (*joined)(void)) {
     switch (step->kind) {
         case SK_STEP_MOUNT: return step_mount(plan, step, root);
@@ -250,9 +280,11 @@ static int run_step(const struct plan *plan, const struct sk_step *step, int roo
         case SK_STEP_MASK:
         case SK_STEP_READ_ONLY: return step_protect(plan, step, root);
         case SK_STEP_WRITE: return step_write(plan, step, root);
+        case SK_STEP_SETTING: return step_setting(plan, step);
+        case SK_STEP_MOVE: return step_move(plan, step, root);
         case SK_STEP_FILE: return step_file(plan, step, root);
         case SK_STEP_CGROUPS:
-            if (joined() < 0) return -1;
+            if (!joined || joined() < 0) return -1;
             return unshare(CLONE_NEWCGROUP) < 0 ? failed("unshare cgroup namespace", NULL) : 0;
         case SK_STEP_ROOT_READ_ONLY: {
             struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -262,6 +294,34 @@ static int run_step(const struct plan *plan, const struct sk_step *step, int roo
     }
     errno = EINVAL;
     return failed("run step of launch plan", NULL);
+}
+
+int root_scaffold(const struct plan *plan) {
+    int made = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (made < 0) return failed("open file system", "tmpfs");
+    if (fsconfig(made, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 || (scaffold = fsmount(made, FSMOUNT_CLOEXEC, 0)) < 0 ||
+        move_mount(scaffold, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+        failed("mount scaffold", NULL);
+        close(made);
+        return -1;
+    }
+    close(made);
+    const struct sk_step *steps = plan_list(plan, plan->head->steps);
+    for (uint32_t i = 0; i < plan->head->steps.count; i++) {
+        errno = EINVAL;
+        if (steps[i].kind == SK_STEP_BIND) return failed("bind in scaffold", plan_string(plan, steps[i].target));
+        if (run_step(plan, &steps[i], scaffold, -1, NULL) < 0) return -1;
+    }
+    return 0;
+}
+
+// Whether nothing lies on our root: what does would be reached as "/..".
+static int is_uncovered(int root) {
+    struct statx ours, above;
+    if (statx(root, "", AT_EMPTY_PATH, STATX_MNT_ID | STATX_INO, &ours) < 0) return 0;
+    if (statx(AT_FDCWD, "/..", AT_NO_AUTOMOUNT, STATX_MNT_ID | STATX_INO, &above) < 0) return 0;
+    errno = EXDEV;
+    return ours.stx_mask & STATX_MNT_ID && ours.stx_mnt_id == above.stx_mnt_id && ours.stx_ino == above.stx_ino;
 }
 
 int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*joined)(void)) {
@@ -281,6 +341,9 @@ int root_build(const struct plan *plan, int root, const int *binds, int bind_cou
     }
     if (fchdir(root) < 0) return failed("enter root file system", NULL);
     if (kernel_pivot_root(".", ".") < 0) return failed("pivot root", NULL);
+    // On our root now lie the host's root and, on that, the scaffold: the topmost goes first.
+    if (scaffold >= 0 && umount2(".", MNT_DETACH) < 0) return failed("detach scaffold", NULL);
     if (umount2(".", MNT_DETACH) < 0) return failed("detach host's root", NULL);
-    return chdir("/") < 0 ? failed("enter", "/") : 0;
+    if (chdir("/") < 0) return failed("enter", "/");
+    return is_uncovered(root) ? 0 : failed("leave host's root", NULL);
 }

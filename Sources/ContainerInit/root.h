@@ -1,6 +1,9 @@
 #pragma once
 #include "plan.h"
 
+// Makes a scratch root and runs the plan's steps on it, ahead of knowing the container.
+int root_scaffold(const struct plan *plan);
+
 // Builds and enters the container's root: attaches `root`, runs the plan's steps in order (`binds` holds the detached mounts of the bind
 // steps, in order), and makes it the root of this mount namespace, out of which nothing of the host's remains.
 // `joined` is called at SK_STEP_CGROUPS and returns when the engine has moved this process into its cgroups (0), or -1.

@@ -16,6 +16,10 @@ extension EventHandler {
 package struct Readiness: Hashable, Sendable {
     let bits: UInt32
 
+    /// Nothing was reported.
+    package init() { bits = 0 }
+    init(bits: UInt32) { self.bits = bits }
+
     /// Reading may give bytes, the end, or an error.
     package var canRead: Bool { bits & (SK_READABLE | SK_PEER_CLOSED | SK_HANGUP | SK_ERROR) != 0 }
     package var canWrite: Bool { bits & (SK_WRITABLE | SK_HANGUP | SK_ERROR) != 0 }

@@ -9,6 +9,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var agentSocket: String
     /// Directory of the routing table kept across restarts.
     package var stateDirectory: String
+    /// Where `/healthz` and `/metrics` are answered, like `listen`; nil for nowhere.
+    package var admin: String?
     /// Event loops, from 1; one per core is right.
     package var threads: Int
     /// Connections waiting to be accepted.

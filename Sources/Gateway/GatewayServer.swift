@@ -11,10 +11,16 @@ import Synchronization
 package final class GatewayServer: Sendable {
     private let configuration: GatewayConfiguration
     private let log: Logger
-    private let listeners: [Listener]
-    private let state = Mutex(State())
+    private let state: Mutex<State>
+    /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
+    package let addresses: [SocketAddress]
+    /// Where it answers `/healthz` and `/metrics`.
+    package let adminAddress: SocketAddress?
 
     private struct State {
+        /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
+        var listeners: [Listener]
+        var admin: Listener?
         var stopping = false
         var waiting: CheckedContinuation<Void, Never>?
     }
@@ -23,19 +29,22 @@ package final class GatewayServer: Sendable {
     package init(_ configuration: GatewayConfiguration, log: Logger) throws {
         self.configuration = configuration
         self.log = log
-        listeners = try configuration.listen.map { text in
-            guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
-            if case .unix(let path) = address { unlink(path) }
-            do throws(SystemError) {
-                return try Listener(address, backlog: configuration.backlog)
-            } catch {
-                throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
-            }
-        }
+        let listeners = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
+        let admin = try configuration.admin.map { try Self.listen(on: $0, 16) }
+        addresses = listeners.map(\.address)
+        adminAddress = admin?.address
+        state = Mutex(State(listeners: listeners, admin: admin))
     }
 
-    /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
-    package var addresses: [SocketAddress] { listeners.map(\.address) }
+    private static func listen(on text: String, _ backlog: Int32) throws -> Listener {
+        guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
+        if case .unix(let path) = address { unlink(path) }
+        do throws(SystemError) {
+            return try Listener(address, backlog: backlog)
+        } catch {
+            throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
+        }
+    }
 
     /// Serves until `shutdown()`.
     package func run() async throws {
@@ -43,10 +52,7 @@ package final class GatewayServer: Sendable {
         let controlThread = try LoopThread(name: "gateway-control")
         let hub = Hub(configuration: configuration, loops: threads.map(\.loop), controlLoop: controlThread.loop, log: log)
         hub.onControl { $0.start() }
-        for worker in hub.workers {
-            // The first routes are there before the first request is taken.
-            controlThread.loop.submit { [listeners] in worker.loop.submit { Self.listen(worker, listeners) } }
-        }
+        startListening(hub, controlThread.loop)
         await stopRequested()
         await drain(hub)
         hub.onControl { $0.stop() }
@@ -63,7 +69,14 @@ package final class GatewayServer: Sendable {
         waiting?.resume()
     }
 
-    private static func listen(_ worker: Worker, _ listeners: [Listener]) {
+    /// Makes every loop accept, once the control loop has handed out the first routes. Keeps no listener alive beyond it.
+    private func startListening(_ hub: Hub, _ control: EventLoop) {
+        let (listeners, admin) = state.withLock { ($0.listeners, $0.admin.take()) }
+        if let admin { hub.onControl { $0.serveAdmin(on: admin) } }
+        for worker in hub.workers { control.submit { worker.loop.submit { Self.accept(worker, listeners) } } }
+    }
+
+    private static func accept(_ worker: Worker, _ listeners: [Listener]) {
         for listener in listeners {
             do throws(SystemError) {
                 try worker.watch(listener)
@@ -86,6 +99,7 @@ package final class GatewayServer: Sendable {
     private func drain(_ hub: Hub) async {
         let (finished, sink) = AsyncStream.makeStream(of: Void.self)
         for worker in hub.workers { worker.loop.submit { worker.drain { sink.yield() } } }
+        state.withLock { $0.listeners = [] }
         let deadline = Task { [timeouts = configuration.timeouts, log] in
             try await Task.sleep(nanoseconds: UInt64(max(0, timeouts.drain.nanoseconds)))
             log.warning("requests were still in flight after \(timeouts.drain): cutting them off")

@@ -3,6 +3,7 @@ import EventLoop
 import Logging
 import Orchestration
 import SidekickModel
+import Synchronization
 
 /// What the loops of one gateway share, and how they reach one another.
 ///
@@ -10,6 +11,11 @@ import SidekickModel
 final class Hub: @unchecked Sendable {
     let log: Logger
     let targets = TargetTable()
+    let routes = RouteBoard()
+    /// Counts what was refused before a service was known.
+    let unrouted = ServiceStatistics()
+    /// Open client connections over all loops.
+    let connections = Atomic<Int>(0)
     private(set) var workers: [Worker] = []
     private(set) var control: Control?
 

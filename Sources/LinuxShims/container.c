@@ -208,27 +208,69 @@ int sk_message_receive(int socket, struct sk_message *message, int *descriptor, 
     return -EPROTO;
 }
 
-static int remove_below(int directory, const char *name, dev_t device) {
+// A tree may be deeper than this process has descriptors or stack: what lies deeper than `deepest_level` is moved up beside the tree and
+// removed after it.
+struct removal {
+    int top;
+    dev_t device;
+    unsigned int moved;
+};
+enum { deepest_level = 64, most_attempts = 8 };
+
+static void moved_name(char name[32], unsigned int number) { snprintf(name, 32, ".deep-%d-%u", (int)gettid(), number); }
+
+static int remove_below(struct removal *removal, int directory, const char *name, int level);
+
+static int remove_entries(struct removal *removal, int fd, int level) {
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy < 0) return -errno;
+    DIR *entries = fdopendir(copy);
+    if (!entries) return closing(copy, -errno);
+    rewinddir(entries);
+    int error = 0;
+    for (struct dirent *entry; error == 0 && (entry = readdir(entries));)
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            error = remove_below(removal, fd, entry->d_name, level + 1);
+    closedir(entries);
+    return error;
+}
+
+static int remove_below(struct removal *removal, int directory, const char *name, int level) {
     if (unlinkat(directory, name, 0) == 0 || errno == ENOENT) return 0;
     if (errno != EISDIR && errno != EPERM) return -errno;
+    if (level == deepest_level) {
+        char away[32];
+        moved_name(away, removal->moved);
+        if (renameat(directory, name, removal->top, away) < 0) return -errno;
+        removal->moved++;
+        return 0;
+    }
     int fd = openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return -errno;
     struct stat about;
-    if (fstat(fd, &about) < 0 || about.st_dev != device) return closing(fd, -EXDEV);
-    DIR *entries = fdopendir(fd);
-    if (!entries) return closing(fd, -errno);
+    if (fstat(fd, &about) < 0 || about.st_dev != removal->device) return closing(fd, -EXDEV);
     int error = 0;
-    for (struct dirent *entry; error == 0 && (entry = readdir(entries));)
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) error = remove_below(fd, entry->d_name, device);
-    closedir(entries);
-    if (error == 0 && unlinkat(directory, name, AT_REMOVEDIR) < 0 && errno != ENOENT) error = -errno;
-    return error;
+    // Some file systems pass entries over while others are removed.
+    for (int attempt = 0; error == 0 && attempt < most_attempts; attempt++) {
+        error = remove_entries(removal, fd, level);
+        if (error < 0 || unlinkat(directory, name, AT_REMOVEDIR) == 0 || errno == ENOENT) break;
+        if (errno != ENOTEMPTY) error = -errno;
+        else if (attempt + 1 == most_attempts) error = -ENOTEMPTY;
+    }
+    return closing(fd, error);
 }
 
 int sk_remove_tree(int directory, const char *name) {
     struct stat about;
     if (fstatat(directory, name, &about, AT_SYMLINK_NOFOLLOW) < 0) return errno == ENOENT ? 0 : -errno;
-    return remove_below(directory, name, about.st_dev);
+    struct removal removal = {.top = directory, .device = about.st_dev};
+    int error = remove_below(&removal, directory, name, 0);
+    for (unsigned int done = 0; error == 0 && done < removal.moved; done++) {
+        char away[32];
+        moved_name(away, done);
+        error = remove_below(&removal, directory, away, 0);
+    }
+    return error;
 }
 
 int sk_wait_readable(int first, int second, int milliseconds) {

@@ -26,12 +26,15 @@ struct Sidekick: AsyncParsableCommand {
                     ExplainCommand.self,
                     WaitCommand.self, LogsCommand.self, EventsCommand.self, DeleteCommand.self,
                 ]),
-            CommandGroup(name: "Images and hosts", subcommands: [ImageCommand.self, HostCommand.self]),
+            CommandGroup(
+                name: "Images, hosts and state",
+                subcommands: [ImageCommand.self, HostCommand.self, BackupCommand.self, RestoreCommand.self]),
             CommandGroup(
                 name: "Daemons",
                 subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),
 
-            CommandGroup(name: "Proof", subcommands: [LoadCommand.self]),
+            CommandGroup(name: "One host alone", subcommands: [ContainerCommand.self]),
+            CommandGroup(name: "Proof", subcommands: [LoadCommand.self, AutoscalerCommand.self]),
         ])
 }
 

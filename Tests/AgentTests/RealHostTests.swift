@@ -115,7 +115,13 @@ struct RealHostTests {
                 [host.order(1, .rung(.online)), host.order(2, .rung(.prepared)), host.order(3, .rung(.frozen))],
                 [host.bench.route])
             let before = try await gateway.endpoints("an endpoint") { !$0.isEmpty }
-            _ = try await host.bench.controller.observed.next("frozen") { $0.phase == .settled && $0.rung == .frozen }
+            let settled = Mutex<Set<ReplicaID>>([])
+            _ = try await host.bench.controller.observed.next("all three settled") { report in
+                settled.withLock {
+                    if report.phase == .settled { $0.insert(report.replica) }
+                    return $0.count == 3
+                }
+            }
             let pids = await host.engine.list().compactMap(\.pid).sorted()
             #expect(pids.count == 3)
             await host.bench.stopAgent()
@@ -140,16 +146,27 @@ struct RealHostTests {
             let gateway = try await host.bench.gateway()
             try await host.bench.controller.sync([host.order(1, .rung(.online))], [host.bench.route])
             let report = try await host.bench.controller.observed.next("ready") { $0.ready }
+            let saysItListens: @Sendable (AgentMessage) -> Bool = {
+                guard case .logs(1, let bytes, false, nil) = $0 else { return false }
+                return String(decoding: bytes, as: UTF8.self).contains("version 1 listens on port 8080")
+            }
+            try await host.bench.controller.send(.readLogs(request: 1, replica: ReplicaID(1), tail: 10, follow: true))
+            _ = try await host.bench.controller.messages.next("its log", saysItListens)
             try #require(kill(pid_t(report.pid ?? 0), SIGKILL) == 0)
             let failed = try await host.bench.controller.observed.next("failed") { $0.phase == .failed }
             #expect(failed.failure?.hasPrefix("ended by signal KILL") == true)
             let again = try await host.bench.controller.observed.next("ready again") { $0.ready }
             #expect(again.pid != report.pid && again.starts == 2)
+            _ = try await host.bench.controller.messages.next("the next container's log", saysItListens)
             try await host.bench.controller.send(.assignments([host.order(1, .removed, generation: 2)]))
             _ = try await gateway.endpoints("draining") { $0.first?.draining == true }
             try await gateway.send(.drained(ReplicaID(1)))
             _ = try await host.bench.controller.observed.next("removed") { $0.phase == .removed }
             #expect(await host.engine.list().isEmpty)
+            try await host.bench.controller.send(.forget([ReplicaID(1)]))
+            _ = try await host.bench.controller.messages.next("the log's end") {
+                if case .logs(1, _, true, nil) = $0 { true } else { false }
+            }
         }
     }
 }

@@ -36,6 +36,9 @@ final class EngineBed: Sendable {
         return next
     }
 
+    /// In the test machine, whose processors are emulated: fewer repetitions.
+    static let isEmulated = getenv("SIDEKICK_IN_VM") != nil
+
     /// Beside the test bundle, or another build of it (with sanitizers, say) that SIDEKICK_INIT names.
     static let initPath: String = {
         if let named = getenv("SIDEKICK_INIT") { return String(cString: named) }

@@ -84,6 +84,7 @@ extension EngineTests {
                     #expect(!mount.contains(bed.configuration.name), "\(mount)")
                     #expect(!mount.contains("/work/") && !mount.contains("/tmp/") && !mount.contains("/var/"), "\(mount)")
                 }
+                #expect(mounts.filter { $0.split(separator: " ")[4] == "/" }.count == 1)
                 let targets = mounts.map { $0.split(separator: " ")[4] }
                 for target in [
                     "/", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/etc/hosts", "/proc/keys", "/proc/sys",
@@ -172,6 +173,16 @@ extension EngineTests {
             }
         }
 
+        @Test(arguments: [true, false])
+        func `nothing lies above the root`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(bed, "cd /; for d in . .. ../..; do stat -c '%d %i' $d; done | sort -u | wc -l") {
+                    $0.userNamespace = userNamespace
+                }
+                #expect(shown == ["1"])
+            }
+        }
+
         @Test func `host name, hosts file and working directory are its own`() async throws {
             try await withEngine { bed in
                 let shown = try await lines(bed, "hostname; cat /etc/hostname; pwd; grep -c localhost /etc/hosts; echo $X") {
@@ -181,6 +192,50 @@ extension EngineTests {
                 }
                 #expect(shown == ["box", "box", "/srv/app", "2", "y z"])
             }
+        }
+
+        @Test(arguments: [true, false])
+        func `programs find their own limits, and cannot change them`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(
+                    bed,
+                    """
+                    cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null
+                    cat pids/pids.max pids.max 2>/dev/null
+                    for f in memory/memory.limit_in_bytes memory.max pids/pids.max pids.max; do
+                      test -e $f && echo 1000000000 > $f && echo WROTE $f; done 2>/dev/null
+                    mkdir x memory/x 2>/dev/null && echo MADE; touch x 2>/dev/null && echo TOUCHED; cat /proc/self/cgroup | grep -vc ':/$'
+                    """
+                ) {
+                    $0.userNamespace = userNamespace
+                    $0.limits.memoryBytes = 64 << 20
+                    $0.limits.pids = 77
+                }
+                #expect(shown == ["\(64 << 20)", "77", "0"])
+            }
+        }
+
+        @Test(arguments: [true, false])
+        func `resource limits, kernel settings and name servers are as configured`(userNamespace: Bool) async throws {
+            try await withEngine { bed in
+                let shown = try await lines(
+                    bed,
+                    """
+                    ulimit -n; ulimit -Hn; cat /proc/sys/net/core/somaxconn /proc/sys/kernel/shmmni /etc/resolv.conf
+                    cat /proc/self/oom_score_adj
+                    """
+                ) {
+                    $0.userNamespace = userNamespace
+                    $0.resourceLimits = ["nofile": ResourceLimit(soft: 100, hard: 200)]
+                    // Kernels before 6.9 let no user namespace set those of System V.
+                    $0.kernelSettings = userNamespace ? [:] : ["kernel.shmmni": "88"]
+                    $0.kernelSettings?["net.core.somaxconn"] = "77"
+                    $0.resolver = "nameserver 10.1.2.3\n"
+                    $0.outOfMemoryScore = 300
+                }
+                #expect(shown == ["100", "200", "77", userNamespace ? "4096" : "88", "nameserver 10.1.2.3", "300"])
+            }
+            #expect(text("/proc/sys/net/core/somaxconn") != "77\n")
         }
 
         @Test func `orphans are reaped`() async throws {

@@ -89,6 +89,10 @@ extension EngineTests {
                     { $0.id = "../x" }, { $0.id = "" }, { $0.layers = [] }, { $0.arguments = [] }, { $0.arguments = ["a\0b"] },
                     { $0.workingDirectory = "x" }, { $0.capabilities = ["CAP_NO"] }, { $0.layers = ["relative"] },
                     { $0.mounts = [ContainerMount(kind: .tmpfs, source: "", target: "/", readOnly: false)] },
+                    { $0.kernelSettings = ["kernel.panic": "1"] }, { $0.kernelSettings = ["net./../kernel.panic": "1"] },
+                    { $0.kernelSettings = ["net...kernel.panic": "1"] }, { $0.outOfMemoryScore = 2000 },
+                    { $0.resourceLimits = ["files": ResourceLimit(soft: 1, hard: 1)] },
+                    { $0.resourceLimits = ["nofile": ResourceLimit(soft: 2, hard: 1)] },
                 ]
                 for change in refused {
                     var configuration = bed.script("")
@@ -126,6 +130,21 @@ extension EngineTests {
                 }
                 #expect(ended["polite"] == ContainerExit(code: 3, signal: nil, outOfMemory: false, failure: nil))
                 #expect(ended["deaf"] == ContainerExit(code: 137, signal: SIGKILL, outOfMemory: false, failure: nil))
+            }
+        }
+
+        @Test func `many may remove one container at once, and its id is free after`() async throws {
+            try await withEngine { bed in
+                for round in 0..<3 {
+                    _ = try await bed.engine.prepare(bed.script("sleep 1000"))
+                    if round > 0 { _ = try await bed.engine.start("c1") }
+                    await withTaskGroup(of: Void.self) { group in
+                        for _ in 0..<8 {
+                            group.addTask { await #expect(throws: Never.self) { try await bed.engine.remove("c1") } }
+                        }
+                    }
+                    #expect(await bed.engine.list().isEmpty)
+                }
             }
         }
 

@@ -18,7 +18,7 @@ import Testing
         try LaunchPlan.compile(
             configuration,
             in: LaunchPlan.Surroundings(
-                firstID: firstID, files: [("/etc/hosts", "127.0.0.1\tlocalhost\n")], unifiedCgroups: true, seccomp: [6, 7]))
+                firstID: firstID, files: [("/etc/hosts", "127.0.0.1\tlocalhost\n")], cgroups: .unified, seccomp: [6, 7]))
     }
 
     private func head(_ plan: [UInt8]) -> sk_plan { plan.withUnsafeBytes { $0.loadUnaligned(as: sk_plan.self) } }
@@ -46,16 +46,23 @@ import Testing
 
     @Test func `the same configuration makes the same plan`() throws { #expect(try compile(sample) == compile(sample)) }
 
+    @Test func `a container is shown the hierarchies that hold its limits`() {
+        let parts = ["cpu,cpuacct", "memory", "systemd", "unified", "devices", "pids"]
+        let files = parts.map { "/sys/fs/cgroup/\($0)/sidekick-x/c-1/cgroup.procs" }
+        #expect(CgroupView(.write(files)) == .hierarchies(["cpu,cpuacct", "memory", "pids"]))
+        #expect(CgroupView(.clone(directory: "/sys/fs/cgroup/sidekick-x/c-1")) == .unified)
+    }
+
     @Test func `protection comes after every mount, so that no mount uncovers what is hidden`() {
-        let steps = LaunchPlan.steps(
-            sample, in: LaunchPlan.Surroundings(firstID: nil, files: [], unifiedCgroups: false, seccomp: []))
+        let steps = StandardRoot.scaffold(userNamespace: true)
         let lastMount = steps.lastIndex { if case .mount = $0 { true } else if case .bind = $0 { true } else { false } }
         let firstMask = steps.firstIndex { if case .mask = $0 { true } else { false } }
         #expect(lastMount.map { last in firstMask.map { $0 > last } ?? false } == true)
     }
 
     /// Millions of damaged plans through the reader that `sidekick-init` is built with, under address and undefined-behaviour sanitizers.
-    @Test func `the reader refuses damaged plans and never reads beyond one`() throws {
+    @Test(.enabled(if: getenv("SIDEKICK_IN_VM") == nil, "the test machine has no compiler"))
+    func `the reader refuses damaged plans and never reads beyond one`() throws {
         let directory = "/tmp/sidekick-planfuzz-\(getpid())"
         try #require(mkdir(directory, 0o755) == 0)
         defer {
@@ -76,7 +83,7 @@ import Testing
             ])
         #expect(built == 0)
         let seed = UInt32.random(in: 0...UInt32.max)
-        #expect(run(["\(directory)/harness", "\(directory)/plan", "\(seed)", "200000"]) == 0, "seed \(seed)")
+        #expect(run(["\(directory)/harness", "\(directory)/plan", "\(seed)", "100000"]) == 0, "seed \(seed)")
     }
 
     private func write(_ bytes: [UInt8], to path: String) {

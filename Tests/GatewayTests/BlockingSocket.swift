@@ -1,13 +1,13 @@
 import Glibc
 import Synchronization
 
-/// A plain blocking socket with a ten second limit on every wait, so that no test hangs.
+/// A plain blocking socket with a one minute limit on every wait, so that no test hangs.
 final class BlockingSocket: Sendable {
     let descriptor: Int32
 
     init(_ descriptor: Int32) {
         self.descriptor = descriptor
-        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
@@ -52,11 +52,28 @@ final class BlockingSocket: Sendable {
         return result
     }
 
-    static func listen(unix path: String) throws -> BlockingSocket {
-        let result = BlockingSocket(new(AF_UNIX))
+    private static func unixAddress(_ path: String) -> sockaddr_un {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { for (index, byte) in path.utf8.enumerated() { $0[index] = byte } }
+        return address
+    }
+
+    static func connect(unix path: String) throws -> BlockingSocket {
+        let result = BlockingSocket(new(AF_UNIX))
+        var address = unixAddress(path)
+        let failed = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(result.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        guard failed == 0 else { throw TestFailure("connect to \(path): errno \(errno)") }
+        return result
+    }
+
+    static func listen(unix path: String) throws -> BlockingSocket {
+        let result = BlockingSocket(new(AF_UNIX))
+        var address = unixAddress(path)
         let failed = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 bind(result.descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
@@ -88,7 +105,7 @@ final class BlockingSocket: Sendable {
         return accepted < 0 ? nil : BlockingSocket(accepted)
     }
 
-    /// What is there, empty at the end, nil on an error or after ten seconds of nothing.
+    /// What is there, empty at the end, nil on an error or after one minutes of nothing.
     func read(limit: Int = 65536) -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: limit)
         let count = recv(descriptor, &buffer, limit, 0)

@@ -32,14 +32,15 @@ final class Mailbox<Value: Sendable>: Sendable {
         count.signal()
     }
 
-    func take(seconds: Double = 10) throws -> Value {
+    func take(seconds: Double = 60) throws -> Value {
         guard count.wait(timeout: .now() + seconds) == .success else { throw TestFailure("nothing came within \(seconds) s") }
         return values.withLock { $0.removeFirst() }
     }
 
-    func take(seconds: Double = 10, where wanted: (Value) -> Bool) throws -> Value {
+    func take(seconds: Double = 60, where wanted: (Value) -> Bool) throws -> Value {
+        let deadline = Date(timeIntervalSinceNow: seconds)
         while true {
-            let value = try take(seconds: seconds)
+            let value = try take(seconds: max(0, deadline.timeIntervalSinceNow))
             if wanted(value) { return value }
         }
     }
@@ -130,7 +131,7 @@ struct TestGateway: Sendable {
         let probe = GatewayService(
             route: Self.route("probe-\(UInt32.random(in: 0...UInt32.max))", deadline: 1), endpoints: [])
         agent.send(.sync(services + [probe]))
-        // The loops take routes in order: once the new name is known, so is everything else.
+        // Orders are taken in order, and in force on all loops at once: with the new name known, so is everything else.
         for _ in 0..<1000 {
             let client = try TestClient(port: port)
             client.send("GET / HTTP/1.1\r\nHost: \(probe.route.service).sidekick.internal\r\nConnection: close\r\n\r\n")

@@ -81,7 +81,7 @@ struct HoldTests {
                 }
             }
             for _ in 0..<16 {
-                let good = try done.take(seconds: 30)
+                let good = try done.take(seconds: 120)
                 #expect(good == 20)
             }
             for replica in replicas {

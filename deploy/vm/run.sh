@@ -63,15 +63,15 @@ copy() { # copies a file and the shared libraries it needs to the same place bel
 
 disk() {
   local root=$work/root file applet
-  mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,lib64,proc,sys,dev,run,tmp,etc,root,var/lib}
+  mkdir -p "$root"/{usr/bin,usr/sbin,lib64,proc,sys,dev,run,tmp,etc,root,var/lib}
+  ln -s usr/bin "$root/bin"; ln -s usr/sbin "$root/sbin"
   for file in bash sh nft ip busybox cat sleep env true false timeout; do copy "$(readlink -f "$(type -P $file)")"; done
   for file in bash sh nft ip cat sleep env true false timeout; do
     [ -e "$root/usr/bin/$file" ] || ln -s "$(readlink -f "$(type -P $file)")" "$root/usr/bin/$file"
   done
   for applet in $("$(type -P busybox)" --list); do
-    [ -e "$root/usr/bin/$applet" ] || [ -e "$root/bin/$applet" ] || ln -s "$(readlink -f "$(type -P busybox)")" "$root/usr/bin/$applet"
+    [ -e "$root/usr/bin/$applet" ] || ln -s "$(readlink -f "$(type -P busybox)")" "$root/usr/bin/$applet"
   done
-  for file in sh bash env; do [ -e "$root/bin/$file" ] || ln -s "/usr/bin/$file" "$root/bin/$file"; done
   echo 'root:x:0:0:root:/root:/bin/sh' > "$root/etc/passwd"; echo 'root:x:0:' > "$root/etc/group"
   for file in ${files[@]+"${files[@]}"}; do
     if [ -d "$file" ]; then
@@ -89,9 +89,25 @@ disk() {
 kernel
 initramfs
 disk "$@"
+
+boot() { # the machine's console, cleaned of what a terminal would make of it
+  : > "$work/console"
+  timeout --foreground "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nographic -no-reboot -nodefaults \
+    -serial stdio -pidfile "$work/pid" -kernel "$cache"/kernel/boot/vmlinuz-* -initrd "$work/initramfs.gz" \
+    -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" \
+    -append "console=ttyS0 quiet panic=-1 no_timer_check nowatchdog mitigations=off random.trust_cpu=on cgroup_no_v1=all" < /dev/null 2>&1 |
+    tee "$work/console" | tr -d '\r' |
+    sed -e 's/\x1b\[[0-9;?]*[a-zA-Z]//g' -e 's/\x1bc//g' -e 's/^Booting from ROM\.*//' | grep -v -e '^VM-' -e '^SeaBIOS'
+}
+
 set +e
-timeout --foreground "$limit" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -nographic -no-reboot -nodefaults -serial stdio \
-  -kernel "$cache"/kernel/boot/vmlinuz-* -initrd "$work/initramfs.gz" -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" \
-  -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on cgroup_no_v1=all" < /dev/null 2>&1 | tee "$work/console" | tr -d '\r' | sed -e 's/\x1b\[[0-9;?]*[a-zA-Z]//g' -e 's/\x1bc//g' | grep -v -e '^VM-EXIT ' -e '^SeaBIOS' -e '^Booting from'
+for attempt in 1 2 3; do
+  # On a host with much else to do, an emulated boot sometimes hangs before its first word.
+  (for _ in {1..60}; do sleep 1; grep -qa VM-UP "$work/console" && exit; done; kill "$(cat "$work/pid")") 2>/dev/null &
+  boot
+  kill $! 2>/dev/null
+  grep -qa VM-UP "$work/console" && break
+  echo "run.sh: the machine did not come up (attempt $attempt of 3)" >&2
+done
 status=$(tr -d '\r' < "$work/console" | sed -n 's/^VM-EXIT //p' | tail -1)
 exit "${status:-125}"

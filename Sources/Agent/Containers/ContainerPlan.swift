@@ -9,25 +9,13 @@ package enum ContainerPlan {
         _ assignment: Assignment, attempt: Int, image: UnpackedImage
     ) throws(AgentError) -> ContainerConfiguration {
         let spec = assignment.spec
-        let found = try ImageUsers.find(image.configuration.user, layers: image.layers)
-        let arguments = spec.command.isEmpty ? image.configuration.entrypoint + image.configuration.command : spec.command
-        guard !arguments.isEmpty else {
-            throw AgentError(.invalidConfiguration, "the image \(spec.image) says no program to run; give the spec a command")
-        }
-        var configuration = ContainerConfiguration(
-            id: ReplicaContainer.id(assignment.replica, attempt: attempt), layers: image.layers, arguments: arguments)
-        configuration.hostname = "\(assignment.replica)"
-        configuration.user = found.user
-        if !image.configuration.workingDirectory.isEmpty { configuration.workingDirectory = image.configuration.workingDirectory }
-        configuration.environment = environment(
-            [
-                image.configuration.environment, spec.env.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" },
-                [
-                    "SIDEKICK_SERVICE=\(assignment.service)", "SIDEKICK_REPLICA=\(assignment.replica)",
-                    "SIDEKICK_REVISION=\(assignment.revision)",
-                ],
-            ],
-            defaults: configuration.environment + ["HOSTNAME=\(assignment.replica)", "HOME=\(found.home ?? "/")"])
+        var configuration = try process(
+            id: ReplicaContainer.id(assignment.replica, attempt: attempt), hostname: "\(assignment.replica)", image: image,
+            named: spec.image, command: spec.command,
+            environment: spec.env.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" } + [
+                "SIDEKICK_SERVICE=\(assignment.service)", "SIDEKICK_REPLICA=\(assignment.replica)",
+                "SIDEKICK_REVISION=\(assignment.revision)",
+            ])
         configuration.limits.cpuMillis = spec.resources.cpu?.count
         configuration.limits.memoryBytes = spec.resources.memory?.bytes
         configuration.limits.memoryAndSwapBytes = spec.resources.memory?.bytes
@@ -36,8 +24,29 @@ package enum ContainerPlan {
         return configuration
     }
 
+    /// A container of an image: its program, user, directory and variables, `command` and `environment` winning over the image's.
+    /// Reads the image's user database; blocks on the disk.
+    package static func process(
+        id: String, hostname: String, image: UnpackedImage, named reference: String, command: [String], user: String? = nil,
+        environment: [String]
+    ) throws(AgentError) -> ContainerConfiguration {
+        let found = try ImageUsers.find(user ?? image.configuration.user, layers: image.layers)
+        let arguments = command.isEmpty ? image.configuration.entrypoint + image.configuration.command : command
+        guard !arguments.isEmpty else {
+            throw AgentError(.invalidConfiguration, "the image \(reference) says no program to run; give a command")
+        }
+        var configuration = ContainerConfiguration(id: id, layers: image.layers, arguments: arguments)
+        configuration.hostname = hostname
+        configuration.user = found.user
+        if !image.configuration.workingDirectory.isEmpty { configuration.workingDirectory = image.configuration.workingDirectory }
+        configuration.environment = merged(
+            [image.configuration.environment, environment],
+            defaults: configuration.environment + ["HOSTNAME=\(hostname)", "HOME=\(found.home ?? "/")"])
+        return configuration
+    }
+
     /// Later lists win over earlier ones; a default is used when no list sets its name.
-    private static func environment(_ lists: [[String]], defaults: [String]) -> [String] {
+    private static func merged(_ lists: [[String]], defaults: [String]) -> [String] {
         var order: [Substring] = []
         var values: [Substring: String] = [:]
         for entry in defaults + lists.joined() {

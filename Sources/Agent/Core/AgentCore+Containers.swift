@@ -25,11 +25,7 @@ extension AgentCore {
                 try await runtime.thaw(container)
                 return .thawed
             }
-        case .remove(let attempt):
-            answer(id, attempt, failed: { .removeFailed($0) }) { runtime, container in
-                try await runtime.remove(container)
-                return .removed
-            }
+        case .remove(let attempt): remove(id, attempt: attempt)
         case .signal(let attempt, let name): signal(id, attempt, StopSignal.number(name))
         case .kill(let attempt): signal(id, attempt, StopSignal.number("KILL"))
         case .startProbe, .stopProbe, .probeNow, .route, .remember, .report: break
@@ -54,24 +50,49 @@ extension AgentCore {
     }
 
     private func stage(_ id: ReplicaID, digest: String) {
-        let images = images
-        Task {
-            let failure = await Self.unpack(digest, images).failure
-            step(id, failure.map { .stagingFailed($0) } ?? .staged)
+        enqueue(for: id) { core in
+            let failure = await Self.unpack(digest, core.images).failure
+            core.step(id, failure.map { .stagingFailed($0) } ?? .staged)
         }
     }
 
     private func prepare(_ assignment: Assignment, attempt: Int) {
-        let (images, runtime) = (images, runtime)
-        Task {
+        enqueue(for: assignment.replica) { core in
             let event: ContainerEvent
-            switch await Self.make(assignment, attempt: attempt, images, runtime) {
+            switch await Self.make(assignment, attempt: attempt, core.images, core.runtime) {
             case .success(let status):
-                replicas[assignment.replica]?.address = status.address
+                core.replicas[assignment.replica]?.address = status.address
                 event = .prepared(endpoint: ReplicaContainer.endpoint(assignment, address: status.address))
             case .failure(let failure): event = .prepareFailed(failure.message)
             }
-            step(assignment.replica, .container(attempt: attempt, event))
+            core.step(assignment.replica, .container(attempt: attempt, event))
+        }
+    }
+
+    private func remove(_ id: ReplicaID, attempt: Int) {
+        let container = ReplicaContainer.id(id, attempt: attempt)
+        enqueue(for: id) { core in
+            let event: ContainerEvent
+            do {
+                try await core.runtime.remove(container)
+                event = .removed
+            } catch {
+                event = .removeFailed("\(error)")
+            }
+            core.step(id, .container(attempt: attempt, event))
+        }
+    }
+
+    /// What somebody waits for goes first.
+    private func enqueue(for id: ReplicaID, _ work: @escaping HeavyWork) {
+        let isUrgent = replicas[id]?.lifecycle.goal == .rung(.online)
+        if let work = line.add(work, isUrgent: isUrgent) { begin(work) }
+    }
+
+    private func begin(_ work: @escaping HeavyWork) {
+        Task {
+            await work(self)
+            if let next = line.next() { begin(next) }
         }
     }
 

@@ -140,30 +140,4 @@ extension AgentCore {
         unreported = [:]
         for (id, replica) in replicas where replica.lifecycle.stage == .removed && replica.lifecycle.isOrphaned { forget(id) }
     }
-
-    private func readLogs(_ session: Session, request: Int64, _ replica: ReplicaID, tail: Int, follow: Bool) {
-        guard let lifecycle = replicas[replica]?.lifecycle, lifecycle.memory.attempt > 0 else {
-            session.send(
-                .logs(
-                    request: request, bytes: [], end: true,
-                    failure: "\(replica) has had no container on host \(configuration.host) yet"))
-            return
-        }
-        let path = runtime.logPath(ReplicaContainer.id(replica, attempt: lifecycle.memory.attempt))
-        let channel = session.channel
-        logReaders[request] = Task {
-            var failure: String?
-            do {
-                // Each piece waits until the one before is on its way: a slow reader holds nothing up but itself.
-                try await LogReader.read(path: path, tail: tail, follow: follow) { bytes in
-                    let message = AgentMessage.logs(request: request, bytes: bytes, end: false, failure: nil)
-                    try await channel.writeAndFlush(channel.allocator.buffer(bytes: message.frame()))
-                }
-            } catch {
-                failure = "\(error)"
-            }
-            channel.send(AgentMessage.logs(request: request, bytes: [], end: true, failure: failure).frame())
-            logReaders[request] = nil
-        }
-    }
 }

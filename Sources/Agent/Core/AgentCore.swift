@@ -9,6 +9,8 @@ import SidekickModel
 /// The agent's state and the one place where it changes. It runs on the same event loop as its connections, probes and timers, so
 /// that a message is acted on where it arrives, in order and without a hop.
 actor AgentCore {
+    typealias HeavyWork = @Sendable (isolated AgentCore) async -> Void
+
     /// One replica on this host, and what is kept going for it.
     struct Replica {
         var lifecycle: ReplicaLifecycle
@@ -41,6 +43,9 @@ actor AgentCore {
     var unreported: [ReplicaID: ObservedReplica] = [:]
     var isReportDue = false
     var logReaders: [Int64: Task<Void, Never>] = [:]
+
+    /// 16 at once: moves into cgroups share one grace period of the kernel, so a few more than there are processors pay.
+    var line = WorkLine<HeavyWork>(limit: 16)
 
     var gateways: [ObjectIdentifier: any Channel] = [:]
     /// Gives every check a number, so that the answer to one that was called off is known as such.

@@ -1,7 +1,7 @@
 import NIOPosix
 
 /// Reads a container's log, over its rotated files, as what the container wrote.
-struct LogReader {
+package struct LogReader {
     private let path: String
     private var files: [LogFile] = []
     private var text = LogText()
@@ -15,16 +15,19 @@ struct LogReader {
 
     /// The last `tail` lines, and with `follow` what comes after, until the log is gone or the task is cancelled. A piece is read
     /// when the one before is delivered.
-    @concurrent static func read(
-        path: String, tail: Int, follow: Bool, deliver: @Sendable ([UInt8]) async throws -> Void
+    /// - Parameter ended: says that nothing more will be written; a followed log is then read to its end, and that was all.
+    @concurrent package static func read(
+        path: String, tail: Int, follow: Bool, ended: @Sendable () -> Bool = { false },
+        deliver: @Sendable ([UInt8]) async throws -> Void
     ) async throws {
         let box = Box(LogReader(path: path))
         try await NIOThreadPool.singleton.runIfActive { try box.reader.open(tail: tail) }
         while !Task.isCancelled {
+            let isLast = ended()
             let piece = try await NIOThreadPool.singleton.runIfActive { try box.reader.next() }
             if let piece {
                 if !piece.isEmpty { try await deliver(piece) }
-            } else if follow {
+            } else if follow, !isLast {
                 try await Task.sleep(for: interval)
                 guard try await NIOThreadPool.singleton.runIfActive({ try box.reader.turn() }) else { return }
             } else {

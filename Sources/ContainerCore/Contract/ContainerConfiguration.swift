@@ -25,6 +25,14 @@ package struct ContainerConfiguration: Hashable, Sendable, Codable {
     /// Whether it gets a veth on the engine's bridge; else only loopback.
     package var network: Bool
     package var log: LogPolicy
+    /// The whole of /etc/resolv.conf; the host's, without servers on its loopback, when nil.
+    package var resolver: String?
+    /// Resource limits of its processes by name, such as `nofile`; those of the engine's own process for what is not named.
+    package var resourceLimits: [String: ResourceLimit]?
+    /// Kernel settings of its own namespaces, such as `net.core.somaxconn`.
+    package var kernelSettings: [String: String]?
+    /// -1000 (never killed for want of memory) to 1000 (first); 0 when nil.
+    package var outOfMemoryScore: Int32?
     /// The caller's, kept and given back.
     package var labels: [String: String]
 
@@ -86,6 +94,19 @@ package struct ContainerMount: Hashable, Sendable, Codable {
         self.target = target
         self.readOnly = readOnly
         self.size = size
+    }
+}
+
+/// A soft and a hard limit, as setrlimit(2) takes them.
+package struct ResourceLimit: Hashable, Sendable, Codable {
+    package var soft: UInt64
+    package var hard: UInt64
+
+    package static let unlimited = UInt64.max
+
+    package init(soft: UInt64, hard: UInt64) {
+        self.soft = soft
+        self.hard = hard
     }
 }
 

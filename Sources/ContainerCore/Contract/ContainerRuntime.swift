@@ -40,6 +40,7 @@ package protocol ContainerRuntime: Sendable {
     /// The container's current log file; earlier ones are beside it with `.1`, `.2` and so on.
     func logPath(_ id: String) -> String
 
-    /// One element for every container that ends from now on, adopted ones included. A new call starts a new sequence.
+    /// One element for every container that ends from now on, adopted ones included, but for those that end by `remove`. A new call
+    /// starts a new sequence.
     func exits() -> AsyncStream<(id: String, exit: ContainerExit)>
 }

@@ -34,7 +34,7 @@ package struct ContainerStatus: Hashable, Sendable, Codable {
     package var pid: Int32?
     /// Process id of the guard.
     package var guardPID: Int32?
-    /// IPv4 address on the bridge, nil without network.
+    /// IPv4 address on the bridge, nil without network and once exited.
     package var address: String?
     package var exit: ContainerExit?
     package var labels: [String: String]

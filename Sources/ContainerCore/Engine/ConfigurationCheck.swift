@@ -51,6 +51,17 @@ extension ContainerConfiguration {
             throw refuse("user \(user.uid):\(user.gid) is beyond the 65,536 ids of its user namespace")
         }
         _ = try Capability.mask(capabilities)
+        _ = try ResourceName.records(resourceLimits ?? [:])
+        for (name, text) in kernelSettings ?? [:] {
+            guard KernelSetting.isNamespaced(name) else {
+                throw refuse("kernel setting \(name) is not one of a container's own namespaces")
+            }
+            guard !text.isEmpty, !text.utf8.contains(0) else { throw refuse("kernel setting \(name) has no value") }
+        }
+        if let score = outOfMemoryScore, !(-1000...1000).contains(score) {
+            throw refuse("outOfMemoryScore \(score) is not between -1000 and 1000")
+        }
+        if resolver?.utf8.contains(0) == true { throw refuse("resolver may hold no NUL") }
     }
 
     private func refuse(_ why: String) -> ContainerError {

@@ -19,6 +19,9 @@ final class Container: Sendable {
         var address: String?
         var exit: ContainerExit?
         var isRemoving = false
+        /// Whether a removal has taken its directory, or is about to: that is done once, since the id may be somebody else's after.
+        var isDirectoryTaken = false
+        var isGone = false
         /// Whether what was made in the kernel for it has been removed after its end.
         var isCleared = false
         /// Resumed when `phase` changes, when the guard ends and when it is cleared: whoever waits looks again.
@@ -47,7 +50,7 @@ final class Container: Sendable {
             let lives = told != .exited
             return ContainerStatus(
                 id: id, state: told, pid: lives ? state.pid : nil, guardPID: lives ? state.link?.guardPID : nil,
-                address: state.address, exit: state.exit, labels: configuration.labels)
+                address: lives ? state.address : nil, exit: state.exit, labels: configuration.labels)
         }
     }
 

@@ -102,6 +102,14 @@ extension ContainerEngine {
         }
         await container.wait { $0.isCleared || $0.cradle == nil }
         watchdog?.cancel()
+        let isOurs = container.change { state in
+            defer { state.isDirectoryTaken = true }
+            return !state.isDirectoryTaken
+        }
+        guard isOurs else { return await container.wait { $0.isGone } }
+        defer { container.change { $0.isGone = true } }
+        // A container that could not be prepared is gone already, and its id free.
+        guard containers.withLock({ $0[id] === container }) else { return }
         let left = try directory.remove(id)
         step("directory removed")
         containers.withLock { if $0[id] === container { $0[id] = nil } }

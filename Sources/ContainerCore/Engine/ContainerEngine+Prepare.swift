@@ -85,16 +85,11 @@ extension ContainerEngine {
             configuration,
             in: LaunchPlan.Surroundings(
                 firstID: firstID, files: EtcFiles.make(configuration, address: address),
-                unifiedCgroups: hasUnifiedCgroups, seccomp: try seccompProgram(configuration)))
+                cgroups: CgroupView(cgroups.entry(CgroupHandle("any"))), seccomp: try seccompProgram(configuration)))
     }
 
     func seccompProgram(_ configuration: ContainerConfiguration) throws(ContainerError) -> [UInt64] {
         configuration.seccomp ? try seccomp.program(capabilities: configuration.capabilities) : []
-    }
-
-    private var hasUnifiedCgroups: Bool {
-        if case .clone = cgroups.entry(CgroupHandle("any")) { return true }
-        return false
     }
 
     /// The file in which the kernel counts the group's deaths for want of memory.
@@ -124,7 +119,9 @@ enum EtcFiles {
         let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         if let address { hosts += "\(address)\t\(hostname)\n" }
-        return [("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", resolver)]
+        return [
+            ("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", configuration.resolver ?? resolver),
+        ]
     }
 
     /// The host's own, but for servers that only the host reaches.

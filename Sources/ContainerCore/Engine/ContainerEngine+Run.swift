@@ -80,7 +80,7 @@ extension ContainerEngine {
         guard let program = arguments.first, !program.isEmpty, !arguments.contains(where: { $0.utf8.contains(0) }) else {
             throw ContainerError(.invalidConfiguration, "failed to run in container \(id): arguments must begin with a program")
         }
-        return try await threads.run { [self] () throws(ContainerError) in
+        return try await runThreads.run { [self] () throws(ContainerError) in
             try FurtherRun(
                 container: container, arguments: arguments, timeoutMilliseconds: timeoutMilliseconds,
                 seccomp: seccompProgram(container.configuration)

@@ -15,6 +15,8 @@ package final class ContainerEngine: ContainerRuntime {
     let cradles: Cradles
     let seccomp = SeccompCompiler()
     let threads: WaitingThreads
+    /// For further processes, which are waited for as long as they run.
+    let runThreads = WaitingThreads(largest: 256)
     let watcher: GuardWatcher
     let listeners = ExitListeners()
     let step: StepObserver
@@ -44,6 +46,7 @@ package final class ContainerEngine: ContainerRuntime {
         _ = try? await threads.run { () throws(ContainerError) in cradles.end() }
         watcher.end()
         threads.end()
+        runThreads.end()
         listeners.end()
     }
 
@@ -79,6 +82,9 @@ package final class ContainerEngine: ContainerRuntime {
     }
 
     package func logPath(_ id: String) -> String { "\(directory.directory(of: id))/log" }
+
+    /// The container's writable layer: what it changed of its image.
+    package func upperDirectory(_ id: String) -> String { "\(directory.directory(of: id))/\(LaunchPlan.upper)" }
 
     package func exits() -> AsyncStream<(id: String, exit: ContainerExit)> { listeners.stream() }
 

@@ -21,6 +21,8 @@ final class Cradles: Sendable {
     private let ready: Int
     private let step: StepObserver
     private let changed = Condition()
+    private let scaffold: Descriptor
+    private let mappedScaffold: Descriptor
     private let state: Mutex<State>
 
     private struct State {
@@ -43,7 +45,13 @@ final class Cradles: Sendable {
         self.runDirectory = runDirectory
         self.ready = ready
         executable = try Descriptor(sk_executable_copy(initPath), "read sidekick-init at \(initPath)")
+        scaffold = try Self.keep(LaunchPlan.compileScaffold(userNamespace: false))
+        mappedScaffold = try Self.keep(LaunchPlan.compileScaffold(userNamespace: true))
         state = Mutex(State(ids: IDRanges(engine: engine)))
+    }
+
+    private static func keep(_ plan: [UInt8]) throws(ContainerError) -> Descriptor {
+        try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the plan of a scaffold")
     }
 
     func keep(ids first: UInt32) { state.withLock { $0.ids.keep(first) } }
@@ -122,6 +130,7 @@ final class Cradles: Sendable {
             step("guard started")
             do throws(ContainerError) {
                 let first = try clone(link, cgroup, ids)
+                try link.send(SK_ASK_SCAFFOLD, descriptors: [(userNamespace ? mappedScaffold : scaffold).number])
                 step("namespaces made")
                 return Cradle(name: name, link: link, first: first, firstID: ids, cgroup: cgroup)
             } catch {

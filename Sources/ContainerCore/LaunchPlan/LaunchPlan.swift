@@ -8,8 +8,8 @@ enum LaunchPlan {
         var firstID: UInt32?
         /// Files made for this container, by path inside.
         var files: [(path: String, text: String)]
-        /// Whether the host has cgroup v2 alone.
-        var unifiedCgroups: Bool
+        /// What the host has of control groups, as far as programs look for their limits in them.
+        var cgroups: CgroupView
         /// BPF instructions, eight bytes each; empty for none.
         var seccomp: [UInt64]
     }
@@ -45,6 +45,18 @@ enum LaunchPlan {
         return writer.finish()
     }
 
+    /// The plan of what every container's root holds beside its image; it runs nothing.
+    static func compileScaffold(userNamespace: Bool) -> [UInt8] {
+        var writer = PlanWriter()
+        for list in [\PlanWriter.head.programs, \PlanWriter.head.arguments] { writer[keyPath: list] = writer.strings(["-"]) }
+        for text in [\PlanWriter.head.directory, \.head.hostname, \.head.upper, \.head.work] {
+            writer[keyPath: text] = writer.none
+        }
+        let records = StandardRoot.scaffold(userNamespace: userNamespace).map { record($0, &writer) }
+        writer.head.steps = writer.records(records)
+        return writer.finish()
+    }
+
     /// The plan of a further process in a running container: who it is and what it runs, nothing of the root.
     static func compile(
         further arguments: [String], in configuration: ContainerConfiguration, seccomp: [UInt64]
@@ -77,7 +89,8 @@ enum LaunchPlan {
         if !environment.contains(where: { $0.hasPrefix("HOME=") }) { environment.append(user.uid == 0 ? "HOME=/root" : "HOME=/") }
         writer.head.environment = writer.strings(environment)
         writer.head.groups = writer.records([user.gid] + user.additionalGroups)
-        writer.head.limits = writer.records([sk_limit]())
+        writer.head.limits = writer.records(try ResourceName.records(configuration.resourceLimits ?? [:]))
+        writer.head.oom_score = configuration.outOfMemoryScore ?? 0
         writer.head.seccomp = writer.records(seccomp)
     }
 
@@ -92,8 +105,10 @@ enum LaunchPlan {
 
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
-        var steps = StandardRoot.steps(userNamespace: mapped, unifiedCgroups: surroundings.unifiedCgroups)
-        steps += StandardRoot.networkSettings
+        var steps = StandardRoot.steps(cgroups: surroundings.cgroups)
+        for (name, text) in (configuration.kernelSettings ?? [:]).sorted(by: { $0.key < $1.key }) {
+            steps.append(.setting(path: KernelSetting.path(name), text: text))
+        }
         steps += surroundings.files.map { .file(text: $0.text, target: $0.path) }
         for mount in configuration.mounts {
             let readOnly: MountAttributes = mount.readOnly ? .readOnly : []
@@ -111,7 +126,6 @@ enum LaunchPlan {
                         readOnly.union([.noSetUserID, .noDevices])))
             }
         }
-        steps += StandardRoot.protection
         if configuration.readOnlyRoot { steps.append(.rootReadOnly) }
         return steps
     }
@@ -160,6 +174,14 @@ enum LaunchPlan {
             record.kind = UInt32(SK_STEP_WRITE)
             record.source = writer.string(text)
             record.target = writer.string(to)
+        case .move(let path):
+            record.kind = UInt32(SK_STEP_MOVE)
+            record.source = writer.string(path)
+            record.target = record.source
+        case .setting(let path, let text):
+            record.kind = UInt32(SK_STEP_SETTING)
+            record.source = writer.string(text)
+            record.target = writer.string(path)
         case .file(let text, let target):
             record.kind = UInt32(SK_STEP_FILE)
             record.source = writer.string(text)

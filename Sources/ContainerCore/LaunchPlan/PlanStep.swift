@@ -9,6 +9,9 @@ enum PlanStep: Sendable {
     case readOnly(String)
     case directory(String)
     case write(String, to: String)
+    /// Takes a mount of the scaffold, with all that is mounted below it.
+    case move(String)
+    case setting(path: String, text: String)
     case file(text: String, target: String)
     case cgroups
     case rootReadOnly

@@ -3,6 +3,7 @@ import EventLoop
 import Logging
 import Orchestration
 import SidekickModel
+import Synchronization
 
 /// The gateway's slow side, on a loop of its own: what the agent orders and is told, the routing table on disk, the clock of held
 /// requests.
@@ -27,6 +28,7 @@ final class Control: EventHandler, @unchecked Sendable {
     private var services: [String: Known] = [:]
     private var isSavePlanned = false
     private var seconds = 0
+    private var admin: AdminServer?
     private var ticks: [ObjectIdentifier: ServiceTick] = [:]
 
     init(loop: EventLoop, hub: Hub, configuration: GatewayConfiguration) {
@@ -49,6 +51,28 @@ final class Control: EventHandler, @unchecked Sendable {
         }
         link.start()
         _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
+    }
+
+    /// Answers the operator on a listener of its own.
+    func serveAdmin(on listener: Listener) {
+        do throws(SystemError) {
+            admin = try AdminServer(listener, loop: loop) { [unowned self] in metrics() }
+        } catch {
+            hub.log.error("\(error); no metrics are served")
+        }
+    }
+
+    private func metrics() -> String {
+        let now = loop.now
+        let list = services.values.sorted { $0.entry.name < $1.entry.name }.map { known in
+            MetricsText.Service(
+                name: known.entry.name, statistics: known.entry.statistics.snapshot, load: known.entry.currentSample(now: now),
+                endpoints: known.entry.endpointLoads)
+        }
+        return MetricsText(
+            services: list, unrouted: hub.unrouted.snapshot, connections: hub.connections.load(ordering: .relaxed),
+            agentConnected: link.isUp
+        ).text
     }
 
     func stop() {
@@ -129,8 +153,7 @@ final class Control: EventHandler, @unchecked Sendable {
     }
 
     private func publish() {
-        let table = RouteTable(services.values.map { ($0.service.route, $0.entry) })
-        for worker in hub.workers { worker.loop.submit { worker.routes = table } }
+        hub.routes.post(RouteTable(services.values.map { ($0.service.route, $0.entry) }))
     }
 
     private func planSave() {

@@ -79,6 +79,7 @@ extension ClientConnection {
         guard exchange.minorVersion > 0 || head.body != .chunked else { return fail(.replicaUnclear) }
         exchange.responseBegan = true
         exchange.answered = true
+        exchange.status = head.status
         exchange.upstreamKeepAlive = head.keepAlive
         exchange.response = BodyScanner(head.body, limits: worker.configuration.framing)
         exchange.closeAfter = !exchange.keepAlive || head.body == .untilClose || worker.isDraining
@@ -227,6 +228,7 @@ extension ClientConnection {
         exchange.responseBegan = true
         exchange.answered = true
         exchange.closeAfter = true
+        exchange.status = head.status
         exchange.body = BodyScanner(.untilClose)
         exchange.requestDone = false
         exchange.response = BodyScanner(.untilClose)

@@ -179,7 +179,7 @@ final class ClientConnection: EventHandler {
         exchange.requestDone = exchange.body.isDone
         var path = head.path.of(bytes)
         if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
-        guard let service = worker.routes.service(authority: head.authority.of(bytes), path: path) else {
+        guard let service = worker.service(authority: head.authority.of(bytes), path: path) else {
             input.consume(Int(head.bytes.end))
             scanner.reset()
             return answer(.noRoute, close: false)
@@ -193,6 +193,8 @@ final class ClientConnection: EventHandler {
         scanner.reset()
         if !exchange.requestDone, !takeWholeBody() { return }
         input.rest(worker.pool)
+        // One who has ended its side already would be told of by no further event.
+        if peerClosed, input.isEmpty, exchange.requestDone { return close() }
         phase = .waiting
         waitForNobody()
         worker.step(service, .arrived(id))
@@ -231,6 +233,7 @@ final class ClientConnection: EventHandler {
 
     /// Gives the gateway's own answer to the request. A client whose request was not read whole is closed after it.
     func answer(_ answer: LocalAnswer, close: Bool) {
+        exchange.status = answer.status
         let ends = close || !exchange.keepAlive || !exchange.requestDone || worker.isDraining
         answer.write(into: &output, close: ends, toHead: exchange.method == .head, minorVersion: exchange.minorVersion)
         endRequest(close: ends)
@@ -238,6 +241,7 @@ final class ClientConnection: EventHandler {
 
     /// The response is whole, in `output` at the latest: what comes next.
     func endRequest(close: Bool) {
+        countRequest(status: exchange.status)
         serial &+= 1
         exchange = Exchange()
         exchange.requestDone = true
@@ -250,6 +254,14 @@ final class ClientConnection: EventHandler {
         phase = .ending
         wait(timeouts.client)
         finishEnding()
+    }
+
+    private func countRequest(status: Int) {
+        if let service = exchange.service {
+            service.statistics.count(status: status, took: worker.now.nanoseconds - exchange.arrived.nanoseconds)
+        } else {
+            worker.hub.unrouted.count(status: status, took: 0)
+        }
     }
 
     /// Sends what is left, then ends our direction and waits for the client's end: closing while it still sends would reset the
@@ -330,6 +342,7 @@ final class ClientConnection: EventHandler {
         exchange.upstream?.close()
         exchange.upstream = nil
         let waited = phase == .waiting
+        if service != nil { countRequest(status: 0) }
         close()
         guard let service else { return }
         if let ref {

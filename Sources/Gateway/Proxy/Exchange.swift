@@ -9,6 +9,8 @@ struct Exchange {
     var ref: EndpointRef?
     var upstream: UpstreamConnection?
     var arrived = Instant.zero
+    /// What the client was answered; 0 before.
+    var status = 0
     var method = Method.other
     var minorVersion: UInt8 = 1
     /// The client wants its connection kept.

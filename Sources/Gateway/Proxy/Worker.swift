@@ -2,6 +2,7 @@ import EventLoop
 import HTTPFraming
 import Orchestration
 import SidekickModel
+import Synchronization
 
 /// Everything one event loop needs to carry requests: its clients, its connections to replicas, its buffers.
 ///
@@ -13,7 +14,8 @@ final class Worker: @unchecked Sendable {
     let configuration: GatewayConfiguration
     unowned let hub: Hub
     let pool = BlockPool()
-    var routes = RouteTable.empty
+    private var routes = RouteTable.empty
+    private var routesSeen: UInt64 = 0
     /// For heads that are written and sent at once.
     var scratch = ByteQueue()
     private(set) var isDraining = false
@@ -57,6 +59,7 @@ final class Worker: @unchecked Sendable {
         let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], socket: socket)
         clients[slot] = client
         clientCount += 1
+        hub.connections.wrappingAdd(1, ordering: .relaxed)
         client.begin()
     }
 
@@ -66,6 +69,7 @@ final class Worker: @unchecked Sendable {
         serials[client.slot] = client.serial &+ 1
         free.append(client.slot)
         clientCount -= 1
+        hub.connections.wrappingSubtract(1, ordering: .relaxed)
         reportDrained()
     }
 
@@ -86,6 +90,12 @@ final class Worker: @unchecked Sendable {
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return mixed ^ (mixed >> 31)
+    }
+
+    /// The service an authority and a path belong to, by the newest routes.
+    func service(authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> ServiceEntry? {
+        hub.routes.refresh(&routes, &routesSeen)
+        return routes.service(authority: authority, path: path)
     }
 
     // MARK: Admission
@@ -153,9 +163,13 @@ final class Worker: @unchecked Sendable {
 
     /// Takes no more connections, lets those with a request finish, closes the others.
     func drain(_ done: @escaping @Sendable () -> Void) {
+        // Who the kernel has already let in is served too, with a connection that ends after its answer.
+        for listener in listeners {
+            listener.ready(Readiness())
+            listener.stop()
+        }
         isDraining = true
         whenDrained = done
-        for listener in listeners { listener.stop() }
         listeners = []
         for client in clients { client?.drain() }
         reportDrained()

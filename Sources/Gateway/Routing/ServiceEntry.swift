@@ -11,6 +11,7 @@ final class ServiceEntry: Sendable {
     }
 
     let name: String
+    let statistics = ServiceStatistics()
     private let state: Mutex<State>
 
     init(name: String, policy: AdmissionPolicy, now: Instant) {
@@ -31,5 +32,6 @@ final class ServiceEntry: Sendable {
     }
 
     func currentSample(now: Instant) -> LoadSample { state.withLock { $0.admission.currentSample(now: now) } }
+    var endpointLoads: [EndpointLoad] { state.withLock { $0.admission.endpointLoads } }
     func takeSample(now: Instant) -> LoadSample { state.withLock { $0.admission.takeSample(now: now) } }
 }

@@ -4,14 +4,17 @@ extension ImageStore {
     package func remove(_ reference: String, keep: Set<String>) async throws(ImageError) {
         try await collector.run { [self] () throws(ImageError) in
             // Waits until no import and no unpacking is under way: their content is not named yet.
-            try FileLock.hold(layout.contentLock, .exclusive, doing: "removing ‘\(reference)’") { () throws(ImageError) in
+            let condemned = try FileLock.hold(
+                layout.contentLock, .exclusive, doing: "removing ‘\(reference)’"
+            ) { () throws(ImageError) in
                 let kept = Set(keep.compactMap { Digest($0) })
                 let index = try NamesIndex.update(layout) { index throws(ImageError) in
                     try takeAway(reference, from: &index, keep: kept)
                     return index
                 }
-                try collect(index.manifests)
+                return try condemn(allBut: index.manifests)
             }
+            try Files.removeTree(condemned, doing: "removing images that nothing refers to")
         }
     }
 
@@ -34,12 +37,15 @@ extension ImageStore {
     /// read is reported by those who need it, and until then nothing is removed.
     func collectIfIdle() {
         guard let lock = FileLock(trying: layout.contentLock) else { return }
-        defer { lock.release() }
-        if let index = try? NamesIndex.load(layout) { try? collect(index.manifests) }
+        let condemned = (try? NamesIndex.load(layout)).flatMap { try? condemn(allBut: $0.manifests) }
+        lock.release()
+        if let condemned { try? Files.removeTree(condemned, doing: "removing images that nothing refers to") }
     }
 
-    /// Removes every blob and layer that none of `manifests` needs. Under the exclusive content lock.
-    private func collect(_ manifests: Set<Digest>) throws(ImageError) {
+    /// Moves every blob and layer that none of `manifests` needs to a directory of its own, to be removed at leisure: deleting thousands of
+    /// files takes long, and whoever starts a container waits for the lock. Under the exclusive content lock.
+    /// - Returns: the directory.
+    private func condemn(allBut manifests: Set<Digest>) throws(ImageError) -> String {
         var blobs: Set<String> = []
         var needed: Set<String> = []
         for digest in manifests {
@@ -48,16 +54,16 @@ extension ImageStore {
             needed.formUnion(image.layers.map(\.diffID.hex))
         }
         let doing = "removing images that nothing refers to"
+        let condemned = workshop.fresh("condemned")
+        try Files.makeDirectory(condemned, doing: doing)
         for name in try Files.names(in: layout.blobs, doing: doing) where !blobs.contains(name) {
-            guard unlink(layout.blobs + "/" + name) == 0 || errno == ENOENT else { throw .system(doing, "unlink \(name)") }
+            try Files.move(layout.blobs + "/" + name, to: condemned + "/blob-" + name, doing: doing)
         }
         for name in try Files.names(in: layout.layers, doing: doing) where !needed.contains(name) {
-            // Out of the way first: a layer half removed must not be taken for a whole one.
-            let condemned = workshop.fresh("condemned")
-            try Files.move(layout.layers + "/" + name, to: condemned, doing: doing)
-            try Files.removeTree(condemned, doing: doing)
+            try Files.move(layout.layers + "/" + name, to: condemned + "/layer-" + name, doing: doing)
             unlink(layout.locks + "/layer-" + name)
             if let diffID = Digest(hex: name) { try layers.settling.forget(diffID) }
         }
+        return condemned
     }
 }

@@ -36,7 +36,9 @@ enum {
     SK_STEP_CGROUPS = 10,  // wait until the engine has moved us into our cgroups, then a cgroup namespace of our own
     SK_STEP_ROOT_READ_ONLY = 11,
     SK_STEP_FILE = 12, // a file holding the text `source`, without a name of its own, mounted on `target`; after /dev is there
-    SK_STEP_LAST = 12,
+    SK_STEP_MOVE = 13, // the mount at `source` in the scaffold, with all below it, to `target`
+    SK_STEP_SETTING = 14, // write `source` into the kernel setting `target`, a path below /proc/sys as the host names it; it must exist
+    SK_STEP_LAST = 14,
 };
 
 // Bits of sk_step.flags for binds.
@@ -109,6 +111,7 @@ enum {
     SK_ASK_EXEC_KILL = 8, // kill the process named `cookie`
     SK_ASK_QUIT = 9,     // kill everything, write no record, end
     SK_ASK_MARK = 10,    // keep `flags` for later engines; SK_TELL_STATE gives them back
+    SK_ASK_SCAFFOLD = 11, // run the steps of the plan in the descriptor on a scratch root, for SK_STEP_MOVE to take from later
     SK_TELL_STATE = 101, // `state`, `pid` of the program, `first` of the namespaces' first process; descriptor while prepared: start event
     SK_TELL_CRADLE = 102,
     SK_TELL_FAILED = 103, // `code` errno, `text` operation and object

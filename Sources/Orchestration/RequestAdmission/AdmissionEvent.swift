@@ -28,6 +28,13 @@ package struct AdmissionEndpoint: Hashable, Sendable {
     }
 }
 
+/// What one endpoint has at one moment.
+package struct EndpointLoad: Hashable, Sendable {
+    package var replica: ReplicaID
+    package var draining: Bool
+    package var inFlight: Int
+}
+
 /// How a service's requests are limited and held.
 package struct AdmissionPolicy: Hashable, Sendable {
     /// Requests one replica gets at once; nil means no limit.

@@ -68,11 +68,19 @@ package struct ServiceAdmission: Sendable {
         guard let oldest = queue.oldest else { return nil }
         var next = oldest.arrived + policy.holdDeadline
         if let trial = endpoints.nextTrial(after: now) { next = min(next, trial) }
-        if let noticedAt, queue.count > noticed * 2 || noticed == 0 { next = min(next, max(now, noticedAt + Self.noticePause)) }
+        if let noticedAt, queue.count >= noticed * 2 || noticed == 0 { next = min(next, max(now, noticedAt + Self.noticePause)) }
         return next
     }
 
     package var held: Int { queue.count }
+
+    /// What each listed endpoint has now, in the agent's order.
+    package var endpointLoads: [EndpointLoad] {
+        endpoints.listed.map { index in
+            let slot = endpoints.slots[index]
+            return EndpointLoad(replica: slot.endpoint.replica, draining: slot.endpoint.draining, inFlight: slot.inFlight)
+        }
+    }
 
     /// What is measured up to `now`, without ending the sample.
     package func currentSample(now: Instant) -> LoadSample {
@@ -160,7 +168,7 @@ package struct ServiceAdmission: Sendable {
     }
 
     private mutating func notify(_ now: Instant, _ actions: inout [AdmissionAction]) {
-        guard !queue.isEmpty, noticed == 0 || queue.count > noticed * 2 else { return }
+        guard !queue.isEmpty, noticed == 0 || queue.count >= noticed * 2 else { return }
         if let noticedAt, noticedAt + Self.noticePause > now { return }
         noticed = queue.count
         noticedAt = now

@@ -18,15 +18,22 @@ struct EngineOptions: ParsableArguments {
 
     /// - Throws: `CommandFailure.refused` when there is no sidekick-init.
     func configuration(data: String, run: String) throws -> EngineConfiguration {
+        EngineConfiguration(
+            name: name, stateDirectory: "\(data)/containers", runDirectory: "\(run)/containers",
+            initPath: try Self.initPath(initPath),
+            subnet: subnet)
+    }
+
+    /// - Throws: `CommandFailure.refused` when there is no sidekick-init.
+    static func initPath(_ given: String?) throws -> String {
         let own = try OwnExecutable.path()
         let path =
-            initPath ?? own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+            given ?? own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
             + "/sidekick-init"
         guard access(path, X_OK) == 0 else {
             throw CommandFailure(.refused, "\(path): \(String(cString: strerror(errno))); name it with --init-path")
         }
-        return EngineConfiguration(
-            name: name, stateDirectory: "\(data)/containers", runDirectory: "\(run)/containers", initPath: path, subnet: subnet)
+        return path
     }
 
     /// Removes every container of this instance and what the kernel holds for it.

@@ -61,28 +61,3 @@ struct ImageCommand: AsyncParsableCommand {
         return table.text
     }
 }
-
-struct HostCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "host", abstract: "Look at hosts.", subcommands: [List.self])
-
-    struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List hosts.", aliases: ["ls"])
-        @OptionGroup var output: OutputOptions
-        @OptionGroup var connection: ConnectionOptions
-        func run() async throws {
-            let hosts = try await connection.client.hosts()
-            try output.show(hosts) {
-                var table = TextTable(["HOST", "STATE", "CPU", "MEMORY", "REPLICAS", "ONLINE", "VERSION", "AGE"])
-                for host in hosts {
-                    let state = host.liveness + (host.record.draining ? ", draining" : host.record.cordoned ? ", cordoned" : "")
-                    table.add([
-                        host.record.name, state, "\(host.record.cpu)", "\(host.record.memory)", "\(host.replicas)",
-                        "\(host.online)",
-                        host.version ?? "–", host.record.joinedAt.age(at: WallClock.now),
-                    ])
-                }
-                return hosts.isEmpty ? "no hosts yet: start an agent" : table.text
-            }
-        }
-    }
-}

@@ -1,0 +1,161 @@
+import Agent
+import ArgumentParser
+import ContainerCore
+import FoundationEssentials
+import Glibc
+import ImageStore
+import SidekickModel
+import Synchronization
+import UnixSignals
+
+extension ContainerCommand {
+    struct Run: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make and start a container of an image.",
+            discussion: "In the foreground its output is shown and INT and TERM go to it; the exit code is the container's.")
+
+        @Option(help: ArgumentHelp("Its name; made up when not given.", valueName: "name")) var name: String?
+        @Flag(name: .shortAndLong, help: "Print the name and leave it running.") var detach = false
+        @Flag(help: "Remove it when it ends.") var rm = false
+        @Option(name: .shortAndLong, help: ArgumentHelp("A variable, NAME=VALUE; repeat for more.", valueName: "variable"))
+        var env: [String] = []
+        @Option(help: ArgumentHelp("Memory limit, such as 64MiB.", valueName: "size")) var memory: String?
+        @Option(help: ArgumentHelp("Processor share, such as 500m or 2.", valueName: "share")) var cpus: String?
+        @Option(help: ArgumentHelp("The most processes and threads.", valueName: "count")) var pidsLimit: Int64?
+        @Flag(help: "Make the root file system read-only.") var readOnly = false
+        @Option(help: ArgumentHelp("A tmpfs, PATH or PATH:SIZE; repeat for more.", valueName: "mount")) var tmpfs: [String] = []
+        @Option(
+            name: [.customShort("v"), .long],
+            help: ArgumentHelp("A bind mount, SOURCE:TARGET or SOURCE:TARGET:ro.", valueName: "mount"))
+        var volume: [String] = []
+        @Option(
+            name: .shortAndLong,
+            help: ArgumentHelp("user, uid, user:group or uid:gid; the image's when not given.", valueName: "user"))
+        var user: String?
+        @Option(help: ArgumentHelp("Host name inside.", valueName: "name")) var hostname: String?
+        @Option(help: ArgumentHelp("A capability to add, such as NET_ADMIN.", valueName: "name")) var capAdd: [String] = []
+        @Option(help: ArgumentHelp("A capability to drop; ALL for every one.", valueName: "name")) var capDrop: [String] = []
+        @Flag(help: "Only loopback inside.") var noNetwork = false
+        @OptionGroup var engine: LocalEngineOptions
+        @Argument(help: "The image, such as hello:1.") var image: String
+        @Argument(parsing: .captureForPassthrough, help: "Program and arguments; the image's when not given.") var command:
+            [String] = []
+
+        func run() async throws {
+            let code: Int32 = try await engine.withEngine { engine, unlock in
+                let configuration = try await configuration()
+                let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
+                let exits = engine.exits()
+                _ = try await engine.prepare(configuration)
+                do {
+                    _ = try await engine.start(configuration.id)
+                } catch {
+                    try? await engine.remove(configuration.id)
+                    throw error
+                }
+                unlock()
+                if detach {
+                    StandardOutput.line(configuration.id)
+                    return 0
+                }
+                let code = try await foreground(engine, configuration.id, exits, signals)
+                if rm { try await engine.remove(configuration.id) }
+                return code
+            }
+            if code != 0 { throw ExitCode(code) }
+        }
+
+        /// Shows the output and passes signals on until the container ends.
+        private func foreground(
+            _ engine: ContainerEngine, _ id: String, _ exits: AsyncStream<(id: String, exit: ContainerExit)>,
+            _ signals: UnixSignalsSequence
+        ) async throws -> Int32 {
+            let path = engine.logPath(id)
+            let hasEnded = EndMark()
+            let follow = Task {
+                try await LogReader.read(path: path, tail: .max, follow: true, ended: { hasEnded.isSet }) {
+                    StandardOutput.write($0)
+                }
+            }
+            let forward = Task {
+                for await signal in signals { try? await engine.signal(id, signal == .sigint ? SIGINT : SIGTERM) }
+            }
+            var exit = try await engine.status(id).exit
+            if exit == nil {
+                for await ended in exits where ended.id == id {
+                    exit = ended.exit
+                    break
+                }
+            }
+            forward.cancel()
+            hasEnded.set()
+            try await follow.value
+            if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
+            return exit?.code ?? 1
+        }
+
+        private func configuration() async throws -> ContainerConfiguration {
+            let store = try engine.store()
+            let unpacked = try await store.unpack(store.image(image).digest)
+            let id = name ?? "c" + String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
+            var made = try ContainerPlan.process(
+                id: id, hostname: hostname ?? id, image: unpacked, named: image, command: command, user: user, environment: env)
+            made.readOnlyRoot = readOnly
+            made.network = !noNetwork
+            made.labels = ["image": unpacked.digest]
+            made.limits.pids = pidsLimit
+            if let memory {
+                guard let bytes = ByteCount(text: memory) else { throw refuse("--memory \(memory)", "a size such as 64MiB") }
+                made.limits.memoryBytes = bytes.bytes
+                made.limits.memoryAndSwapBytes = bytes.bytes
+            }
+            if let cpus {
+                guard let share = MilliCPU(text: cpus) else { throw refuse("--cpus \(cpus)", "a share such as 500m or 2") }
+                made.limits.cpuMillis = share.count
+            }
+            made.mounts = try mounts()
+            made.capabilities = capabilities()
+            return made
+        }
+
+        private func mounts() throws -> [ContainerMount] {
+            let temporary = try tmpfs.map { text in
+                let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+                let size = parts.count == 2 ? ByteCount(text: parts[1]) : nil
+                guard parts.count == 1 || size != nil else {
+                    throw refuse("--tmpfs \(text)", "PATH or PATH:SIZE such as /tmp:16MiB")
+                }
+                return ContainerMount(kind: .tmpfs, source: "", target: parts[0], readOnly: false, size: size?.bytes)
+            }
+            let bound = try volume.map { text in
+                let parts = text.split(separator: ":").map(String.init)
+                guard parts.count == 2 || (parts.count == 3 && ["ro", "rw"].contains(parts[2])), parts[0].hasPrefix("/") else {
+                    throw refuse("--volume \(text)", "SOURCE:TARGET or SOURCE:TARGET:ro with absolute paths")
+                }
+                return ContainerMount(kind: .bind, source: parts[0], target: parts[1], readOnly: parts.last == "ro")
+            }
+            return temporary + bound
+        }
+
+        private func capabilities() -> [String] {
+            func full(_ name: String) -> String {
+                name.uppercased().hasPrefix("CAP_") ? name.uppercased() : "CAP_" + name.uppercased()
+            }
+            let dropped = Set(capDrop.map(full))
+            let kept =
+                dropped.contains("CAP_ALL") ? [] : ContainerConfiguration.defaultCapabilities.filter { !dropped.contains($0) }
+            return kept + capAdd.map(full).filter { !kept.contains($0) }
+        }
+
+        private func refuse(_ what: String, _ expected: String) -> CommandFailure {
+            CommandFailure(.refused, "container run: \(what) is not \(expected)")
+        }
+    }
+}
+
+/// Set once, seen by others.
+final class EndMark: Sendable {
+    private let value = Mutex(false)
+    var isSet: Bool { value.withLock { $0 } }
+    func set() { value.withLock { $0 = true } }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import Testing
+
+/// `sidekick container`, as an operator without a controller uses it.
+@Suite(.serialized) struct ContainerVerbTests {
+    /// Directories, an instance name and an image of busybox of a test's own.
+    private struct Bench {
+        let name = "c" + String(UInt16.random(in: 0...UInt16.max), radix: 16)
+        var root: String { "/tmp/sk-\(name)" }
+
+        func make() async throws {
+            let bin = "\(root)/rootfs/bin"
+            for directory in [bin, "\(root)/rootfs/etc"] {
+                try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            }
+            try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: "\(bin)/busybox")
+            for applet in ["sh", "cat", "id", "ls", "sleep", "touch", "hostname", "wc"] {
+                try FileManager.default.createSymbolicLink(atPath: "\(bin)/\(applet)", withDestinationPath: "busybox")
+            }
+            try "root:x:0:0:root:/:/bin/sh\nweb:x:7:8:web:/:/bin/sh\n".write(
+                toFile: "\(root)/rootfs/etc/passwd", atomically: true, encoding: .utf8)
+            _ = try await Programs.run("/bin/tar", ["-C", "\(root)/rootfs", "-cf", "\(root)/bb.tar", "."])
+            try await must("import", [], ["--name", "bb:1", "\(root)/bb.tar"])
+        }
+
+        func verb(_ verb: String, _ words: [String]) async throws -> Programs.Outcome {
+            let options = ["--data", "\(root)/data", "--run", "\(root)/run", "--images", "\(root)/images", "--instance", name]
+            return try await Programs.run(
+                Programs.sidekick,
+                ["container", verb] + options + ["--subnet", "10.250.\(Int.random(in: 0...255)).0/24"] + words)
+        }
+
+        @discardableResult
+        func must(_ verb: String, _ options: [String], _ words: [String]) async throws -> String {
+            let outcome = try await self.verb(verb, options + words)
+            guard outcome.code == 0 else {
+                throw HarnessError("container \(verb) \(words): \(outcome.code) \(outcome.output)\(outcome.errors)")
+            }
+            return outcome.output
+        }
+    }
+
+    private func withBench(_ body: (Bench) async throws -> Void) async throws {
+        let bench = Bench()
+        try await bench.make()
+        do {
+            try await body(bench)
+        } catch {
+            _ = try? await bench.verb("destroy", [])
+            throw error
+        }
+        try await bench.must("destroy", [], [])
+        let left = ProcessTable.all().filter { $0.words.contains { $0.contains(bench.root) } }
+        #expect(left.isEmpty, "\(left)")
+        #expect(!FileManager.default.fileExists(atPath: "/sys/class/net/skbr-\(bench.name)"))
+        try FileManager.default.removeItem(atPath: bench.root)
+    }
+
+    @Test func `a container in the foreground shows all it wrote and gives its exit code`() async throws {
+        try await withBench { bench in
+            let outcome = try await bench.verb(
+                "run",
+                ["--rm", "--hostname", "inside", "--env", "WORD=seen", "bb:1", "/bin/sh", "-c", "echo $WORD; hostname; exit 7"])
+            #expect(outcome.code == 7)
+            #expect(outcome.output == "seen\ninside\n", "\(outcome.errors)")
+            #expect(try await bench.must("ps", [], []) == "no containers\n")
+            let user = try await bench.must("run", ["--rm", "--user", "web"], ["bb:1", "/bin/id", "-u"])
+            #expect(user == "7\n")
+        }
+    }
+
+    @Test func `a detached container is seen, entered, committed, stopped and removed`() async throws {
+        try await withBench { bench in
+            try await bench.must(
+                "run", ["-d", "--name", "w", "--memory", "32MiB"],
+                ["bb:1", "/bin/sh", "-c", "touch /new; echo up; exec sleep 1000"])
+            #expect(try await bench.must("exec", [], ["w", "/bin/cat", "/proc/1/comm"]).isEmpty == false)
+            #expect(try await bench.verb("exec", ["w", "/bin/sh", "-c", "exit 5"]).code == 5)
+            _ = try await eventually("it wrote to its log") {
+                try await bench.must("logs", [], ["w"])
+            } until: {
+                $0 == "up\n"
+            }
+            #expect(try await bench.must("stats", [], []).contains("w "))
+            try await bench.must("commit", [], ["w", "bb:2"])
+            #expect(try await bench.must("run", ["--rm"], ["bb:2", "/bin/ls", "/new"]) == "/new\n")
+            #expect(try await bench.verb("rm", ["w"]).code == 2, "a running container is not removed without --force")
+            try await bench.must("stop", ["--grace", "1s"], ["w"])
+            let code = try await bench.must("wait", [], ["w"])
+            #expect(["143\n", "137\n"].contains(code))
+            try await bench.must("rm", [], ["w"])
+        }
+    }
+
+    @Test func `a read-only container without capabilities and network has none of them`() async throws {
+        try await withBench { bench in
+            let outcome = try await bench.verb(
+                "run",
+                [
+                    "--rm", "--read-only", "--cap-drop", "ALL", "--no-network", "--tmpfs", "/scratch:1MiB", "bb:1", "/bin/sh",
+                    "-c",
+                    "touch /x 2>/dev/null || echo refused; touch /scratch/y && echo made; cat /proc/self/status",
+                ])
+            #expect(outcome.output.hasPrefix("refused\nmade\n"), "\(outcome.output)\(outcome.errors)")
+            #expect(outcome.output.contains("CapEff:\t0000000000000000"))
+            #expect(outcome.output.contains("NoNewPrivs:\t1"))
+        }
+    }
+
+    @Test func `what cannot run is refused with the reason and leaves nothing`() async throws {
+        try await withBench { bench in
+            let program = try await bench.verb("run", ["bb:1", "/bin/nothing"])
+            #expect(program.code == 1 && program.errors.contains("/bin/nothing: No such file or directory"), "\(program.errors)")
+            let image = try await bench.verb("run", ["bb:9", "/bin/sh"])
+            #expect(image.code == 2 && image.errors.contains("bb:9"), "\(image.errors)")
+            let memory = try await bench.verb("run", ["--memory", "lots", "bb:1", "/bin/id"])
+            #expect(memory.code == 2 && memory.errors.contains("64MiB"), "\(memory.errors)")
+            #expect(try await bench.must("ps", [], []) == "no containers\n")
+        }
+    }
+}
