@@ -221,7 +221,7 @@ extension EngineTests {
                 let shown = try await lines(
                     bed,
                     """
-                    ulimit -n; ulimit -Hn; cat /proc/sys/net/core/somaxconn /proc/sys/kernel/shmmni /etc/resolv.conf
+                    ulimit -n; ulimit -Hn; cat /proc/sys/net/ipv4/tcp_fin_timeout /proc/sys/kernel/shmmni /etc/resolv.conf
                     cat /proc/self/oom_score_adj
                     """
                 ) {
@@ -229,13 +229,13 @@ extension EngineTests {
                     $0.resourceLimits = ["nofile": ResourceLimit(soft: 100, hard: 200)]
                     // Kernels before 6.9 let no user namespace set those of System V.
                     $0.kernelSettings = userNamespace ? [:] : ["kernel.shmmni": "88"]
-                    $0.kernelSettings?["net.core.somaxconn"] = "77"
+                    $0.kernelSettings?["net.ipv4.tcp_fin_timeout"] = "77"
                     $0.resolver = "nameserver 10.1.2.3\n"
                     $0.outOfMemoryScore = 300
                 }
                 #expect(shown == ["100", "200", "77", userNamespace ? "4096" : "88", "nameserver 10.1.2.3", "300"])
             }
-            #expect(text("/proc/sys/net/core/somaxconn") != "77\n")
+            #expect(text("/proc/sys/net/ipv4/tcp_fin_timeout") != "77\n")
         }
 
         @Test func `orphans are reaped`() async throws {
