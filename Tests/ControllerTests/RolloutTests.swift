@@ -111,4 +111,30 @@ import Testing
             #expect(old.isDisjoint(with: agent.now.online.map(\.replica)))
         }
     }
+
+    @Test func `a rollout without room for its surge tells the operator, once, and leaves what serves alone`() async throws {
+        try await Fixture.run { fixture in
+            let agent = try await fixture.agent()
+            var spec = webSpec(online: 1)
+            spec.resources.cpu = MilliCPU(40_000)
+            spec.replicas.standby = .count(1)
+            _ = try await fixture.apply(spec)
+            try await over(fixture, .succeeded)
+            try await eventually("a standby fits beside it") { agent.now.observed.values.contains { $0.rung == .prepared } }
+            let old = agent.now.online.map(\.replica)
+            spec.image = "web:2"
+            _ = try await fixture.apply(spec)
+            let sentence = "waiting for room: web needs 40 cpu, host-a has 24 of 64 cpu free"
+            try await eventually("it says what it waits for") {
+                try await fixture.client.service("web").rollout?.reason.hasSuffix(sentence) == true
+            }
+            // Many rounds, since every tick looks at an unfinished rollout.
+            let heartbeats = agent.now.heartbeats
+            try await eventually("some rounds have passed") { agent.now.heartbeats > heartbeats + 2 }
+            let events = try await fixture.client.events().filter { $0.kind == .noRoom }
+            #expect(events.map(\.message) == [sentence])
+            #expect(events.map(\.host) == ["host-a"])
+            #expect(agent.now.online.map(\.replica) == old)
+        }
+    }
 }

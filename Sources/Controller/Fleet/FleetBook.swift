@@ -13,6 +13,8 @@ struct FleetBook {
         var replicas: [ReplicaID] = []
         var load = LoadWindow()
         var scaler = ScalerState()
+        /// As the newest event about room says; false until this controller recorded one.
+        var lacksRoom = false
     }
 
     struct Replica {
@@ -20,20 +22,17 @@ struct FleetBook {
         var observed: ObservedReplica?
         var readySince: Instant?
         var failures = 0
+        /// What it counts for in `reserved`.
+        var holds = Reservation.nothing
 
         var view: ReplicaView { ReplicaView(record: record, observed: observed, readySince: readySince, failures: failures) }
-    }
-
-    struct Reserved {
-        var cpu: Int64 = 0
-        var memory: Int64 = 0
     }
 
     private(set) var services: [String: Service] = [:]
     private(set) var replicas: [ReplicaID: Replica] = [:]
     private(set) var hosts: [String: HostRecord] = [:]
     private(set) var replicasOfHost: [String: Set<ReplicaID>] = [:]
-    private(set) var reserved: [String: Reserved] = [:]
+    private(set) var reserved: [String: Reservation] = [:]
     /// When this controller began to observe.
     let watchedSince: Instant
 
@@ -58,7 +57,7 @@ struct FleetBook {
             case .rollout(let record):
                 if record.id >= services[record.service]?.rollout?.id ?? 0 { services[record.service]?.rollout = record }
             case .decision(let decision): services[decision.service]?.decision = decision
-            case .event: break
+            case .event(let event): note(event)
             case .host(let record): hosts[record.name] = record
             case .hostGone(let name): hosts[name] = nil
             }
@@ -70,23 +69,34 @@ struct FleetBook {
             replicas[record.id] = Replica(record: record)
             services[record.service]?.replicas.append(record.id)
             replicasOfHost[record.host, default: []].insert(record.id)
-            reserve(record, sign: 1)
         } else {
             replicas[record.id]?.record = record
         }
+        reserve(record.id)
+    }
+
+    private mutating func note(_ event: FleetEvent) {
+        guard let service = event.service, event.kind == .noRoom || event.kind == .roomFound else { return }
+        services[service]?.lacksRoom = event.kind == .noRoom
     }
 
     private mutating func remove(_ id: ReplicaID) {
         guard let replica = replicas.removeValue(forKey: id) else { return }
         services[replica.record.service]?.replicas.removeAll { $0 == id }
         replicasOfHost[replica.record.host]?.remove(id)
-        reserve(replica.record, sign: -1)
+        reserved[replica.record.host, default: .nothing] -= replica.holds
     }
 
-    private mutating func reserve(_ record: ReplicaRecord, sign: Int64) {
-        guard let resources = services[record.service]?.revisions[record.revision]?.spec.resources else { return }
-        reserved[record.host, default: Reserved()].cpu += sign * (resources.cpu?.count ?? 0)
-        reserved[record.host, default: Reserved()].memory += sign * (resources.memory?.bytes ?? 0)
+    /// Counts anew what the replica holds; after each change of its order or report.
+    private mutating func reserve(_ id: ReplicaID) {
+        guard var replica = replicas[id] else { return }
+        let record = replica.record
+        let resources = services[record.service]?.revisions[record.revision]?.spec.resources
+        let holds = resources.map { Reservation($0, desired: record.desired, observed: replica.observed) } ?? .nothing
+        reserved[record.host, default: .nothing] -= replica.holds
+        reserved[record.host, default: .nothing] += holds
+        replica.holds = holds
+        replicas[id] = replica
     }
 }
 
@@ -111,6 +121,7 @@ extension FleetBook {
         }
         replica.observed = report
         replicas[report.replica] = replica
+        reserve(report.replica)
         if let took = report.startTook, let before, report.ready, !before.ready || before.starts != report.starts {
             let fromStandby = before.rung.map { $0 != .online } ?? false
             services[replica.record.service]?.scaler.starts.note(took, fromStandby: fromStandby)
@@ -126,6 +137,7 @@ extension FleetBook {
             } else {
                 replicas[id]?.observed = nil
                 replicas[id]?.readySince = nil
+                reserve(id)
             }
         }
     }
@@ -157,12 +169,13 @@ extension FleetBook {
         guard let service = services[name] else { return nil }
         return ServiceView(
             record: service.record, revisions: service.revisions, rollout: service.rollout,
-            replicas: service.replicas.compactMap { replicas[$0]?.view }, watchedSince: watchedSince)
+            replicas: service.replicas.compactMap { replicas[$0]?.view }, watchedSince: watchedSince,
+            lacksRoom: service.lacksRoom)
     }
 
     func hostViews(_ liveness: HostLiveness) -> [HostView] {
         hosts.values.sorted { $0.name < $1.name }.map { host in
-            let reserved = reserved[host.name] ?? Reserved()
+            let reserved = reserved[host.name] ?? .nothing
             return HostView(
                 record: host, liveness: liveness.liveness(of: host.name), reservedCPU: MilliCPU(reserved.cpu),
                 reservedMemory: ByteCount(reserved.memory))

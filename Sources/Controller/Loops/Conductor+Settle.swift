@@ -59,7 +59,8 @@ extension Conductor {
                 view.record.desiredStandby = standby
             }
             let actions = Reconciler.actions(for: view, hosts: hosts, now: now)
-            reserve(for: actions, of: view, in: &hosts)
+            // What this round has given out already is not free for the services after.
+            HostView.reserve(for: actions, of: view, in: &hosts)
             own += actions.map(FleetWrite.action)
             if !own.isEmpty {
                 writes[name] = own
@@ -105,17 +106,6 @@ extension Conductor {
                 logger.error("service \(round.service): what was decided could not be committed: \(error)")
                 touch(round.service)
             }
-        }
-    }
-
-    /// What this round has given out already is not free for the services after.
-    private func reserve(for actions: [FleetAction], of view: ServiceView, in hosts: inout [HostView]) {
-        for case .create(_, let revision, let host, _) in actions {
-            guard let resources = view.revisions[revision]?.spec.resources,
-                let index = hosts.firstIndex(where: { $0.record.name == host })
-            else { continue }
-            hosts[index].reservedCPU = MilliCPU(hosts[index].reservedCPU.count + (resources.cpu?.count ?? 0))
-            hosts[index].reservedMemory = ByteCount(hosts[index].reservedMemory.bytes + (resources.memory?.bytes ?? 0))
         }
     }
 }

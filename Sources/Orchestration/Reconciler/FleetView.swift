@@ -11,12 +11,15 @@ package struct ServiceView: Hashable, Sendable {
     package var replicas: [ReplicaView]
     /// When this controller began to observe, on the clock of `now`: the time before is not held against a rollout's deadline.
     package var watchedSince: Instant?
+    /// Whether the newest recorded event about room was `noRoom`: replicas wait for room, and the operator was told.
+    package var lacksRoom: Bool
 
     package init(
         record: ServiceRecord, revisions: [Int: Revision], rollout: RolloutRecord?, replicas: [ReplicaView],
-        watchedSince: Instant? = nil
+        watchedSince: Instant? = nil, lacksRoom: Bool = false
     ) {
         self.watchedSince = watchedSince
+        self.lacksRoom = lacksRoom
         self.record = record
         self.revisions = revisions
         self.rollout = rollout
@@ -57,7 +60,8 @@ package struct HostView: Hashable, Sendable {
 
     package var record: HostRecord
     package var liveness: Liveness
-    /// Sum of the declared cpu and memory of the replicas assigned to it.
+    /// Sum of what the replicas assigned to it hold of the declared cpu and memory: see `Reservation`. May exceed what the host has,
+    /// since a host may wake standbys by itself.
     package var reservedCPU: MilliCPU
     package var reservedMemory: ByteCount
 

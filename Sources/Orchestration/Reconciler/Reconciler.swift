@@ -40,6 +40,8 @@ package enum Reconciler {
             placement: Placement(hosts: hosts, replicas: service.replicas), now: now)
         plan.make()
         actions += plan.actions
+        actions += plan.room.events(for: service, now: now).map(FleetAction.event)
+        rollout = rollout?.telling(of: plan.room)
         if let current = rollout {
             let finish = RolloutStep.finish(current, plan: plan, now: now)
             rollout = finish.after

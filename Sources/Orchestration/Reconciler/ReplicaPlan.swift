@@ -23,8 +23,10 @@ struct ReplicaPlan {
     private var newSpares = 0
     private var crowding: [String: Int] = [:]
     private(set) var actions: [FleetAction] = []
-    /// How many replicas found no host with room.
-    private(set) var unplaced = 0
+    /// Why the first replica that found no host with room found none.
+    private var shortage: Shortage?
+    /// Whether replicas of this service are on their way out of hosts that can carry that out.
+    private let isMakingRoom: Bool
 
     init(service: ServiceView, policy: ReplicaPolicyInForce, standings: [Standing], placement: Placement, now: Instant) {
         self.service = service
@@ -32,6 +34,7 @@ struct ReplicaPlan {
         self.placement = placement
         self.now = now
         let present = standings.filter { !$0.isRemoving }
+        isMakingRoom = standings.contains { $0.isRemoving && $0.mayBeOrdered }
         func stays(_ one: Standing) -> Bool {
             (policy.keepsAll || one.revision == policy.target) && !one.hostDraining && !one.isBroken
         }
@@ -57,6 +60,13 @@ struct ReplicaPlan {
     /// Fewest keepers to hold on to: a rollout at zero keeps one until it is decided.
     private var floorOfKeepers: Int { max(policy.online, policy.wantsProof ? 1 : 0) }
 
+    /// Whether replicas wait for room. Nothing is said while some host is silent or replicas of this service are going, since what
+    /// room there will be is not known then.
+    var room: Room {
+        guard let shortage else { return .enough }
+        return isMakingRoom || !going.isEmpty || placement.isUncertain ? .unclear : .lacking(shortage)
+    }
+
     mutating func make() {
         let room = placedCounts()
         adopt()
@@ -81,10 +91,11 @@ struct ReplicaPlan {
         }
     }
 
-    /// Until the new revision has proved itself, load is carried by the old one.
+    /// Until the new revision has proved itself, load is carried by the old one; what may be missing is left to the new one, since on a
+    /// full host the two would take the same room from each other for ever.
     private mutating func serveLoadByFallback(room: Int) {
         guard !isProven, let fallback = policy.fallback else { return }
-        var need = min(policy.online - leavers.count - counted, room - total)
+        var need = min(policy.online - policy.unavailable - leavers.count - counted, room - total)
         while need > 0, promote(from: \.leavingSpares, where: { $0.revision == fallback }) {
             newLeavers += 1
             need -= 1
@@ -163,7 +174,7 @@ struct ReplicaPlan {
 
     private mutating func keepSpares() {
         for one in spares where one.mayBeOrdered && one.view.record.desired != .rung(rung(of: one.revision)) {
-            actions.append(.order(one.id, .rung(rung(of: one.revision))))
+            raise(one)
         }
         // An online replica beyond what load wants becomes a standby once the rollout is decided.
         let coming = max(0, keepers.count - policy.online)
@@ -219,22 +230,47 @@ struct ReplicaPlan {
         from pool: WritableKeyPath<Self, [Standing]>, where admits: (Standing) -> Bool
     ) -> Bool {
         let crowding = crowding
-        let able = self[keyPath: pool].filter { $0.mayBeOrdered && !$0.hostDraining && !$0.isBroken && admits($0) }
+        let able = self[keyPath: pool].filter {
+            $0.mayBeOrdered && !$0.hostDraining && !$0.isBroken && admits($0)
+                && placement.hasRoom(for: more($0, at: .rung(.online)), on: $0.host)
+        }
         guard let best = able.min(by: { $0.wakesBefore($1, crowding: crowding) }) else { return false }
         self[keyPath: pool].removeAll { $0.id == best.id }
         self.crowding[best.host, default: 0] += 1
+        placement.give(more(best, at: .rung(.online)), on: best.host)
         actions.append(.order(best.id, .rung(.online)))
         return true
     }
 
     private mutating func create(_ revision: Int, _ desired: DesiredState) -> Bool {
-        guard let spec = service.revisions[revision]?.spec, let host = placement.place(spec.resources) else {
-            unplaced += 1
+        guard let resources = service.revisions[revision]?.spec.resources else { return false }
+        guard let host = placement.place(resources, at: desired) else {
+            shortage = shortage ?? placement.shortage(of: service.record.name, resources, at: desired)
             return false
         }
         if desired == .rung(.online) { crowding[host, default: 0] += 1 }
         actions.append(.create(service: service.record.name, revision: revision, host: host, desired: desired))
         return true
+    }
+
+    /// Takes a standby to the rung its revision keeps standbys at, where its host has room for that.
+    private mutating func raise(_ one: Standing) {
+        let desired = DesiredState.rung(rung(of: one.revision))
+        let more = more(one, at: desired)
+        guard placement.hasRoom(for: more, on: one.host) else {
+            let resources = service.revisions[one.revision]?.spec.resources ?? Resources()
+            shortage = shortage ?? placement.shortage(of: service.record.name, resources, at: desired)
+            return
+        }
+        placement.give(more, on: one.host)
+        actions.append(.order(one.id, desired))
+    }
+
+    /// What `one` will hold at `desired` beyond what it holds now.
+    private func more(_ one: Standing, at desired: DesiredState) -> Reservation {
+        let resources = service.revisions[one.revision]?.spec.resources ?? Resources()
+        return Reservation(resources, desired: desired, observed: one.view.observed)
+            .beyond(Reservation(resources, desired: one.view.record.desired, observed: one.view.observed))
     }
 
     private func rung(of revision: Int) -> Rung { service.revisions[revision]?.spec.replicas.rung ?? .prepared }

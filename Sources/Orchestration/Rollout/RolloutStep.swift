@@ -26,7 +26,8 @@ struct RolloutStep {
         guard !standings.contains(where: { $0.liveness != .alive }) else { return }
         let since = max(after.progressedAt, service.watchedSince ?? after.progressedAt)
         if now > since + policy.deadline {
-            fail("no replica of revision \(rollout.to) became ready within \(policy.deadline)", policy, now)
+            let want = rollout.awaitedRoom.map { ", for want of room: \($0)" } ?? ""
+            fail("no replica of revision \(rollout.to) became ready within \(policy.deadline)\(want)", policy, now)
         }
     }
 

@@ -49,6 +49,8 @@ package struct FleetEvent: Hashable, Sendable, Codable {
         case serviceApplied, serviceDeleted, scaled
         case rolloutStarted, rolloutPaused, rolloutResumed, rolloutSucceeded, rolloutRollingBack, rolloutRolledBack
         case replicaCreated, replicaWokenLocally, replicaFailed, replicaRemoved
+        /// Replicas of the service wait because no host has room for them; they no longer do.
+        case noRoom, roomFound
         case hostJoined, hostConnected, hostLost, hostRefused, hostCordoned, hostDraining
         case controllerStarted, storeTrouble
     }

@@ -48,6 +48,17 @@ extension FakeFleet {
         }
         checkBounds(online: online - adopted, onlineBefore)
         checkFloor(actions, before)
+        checkRoom(actions, before)
+    }
+
+    /// No order but the adoption of what a host woke by itself takes a host's reservation beyond what the host has.
+    private mutating func checkRoom(_ actions: [FleetAction], _ before: ServiceView) {
+        let was = hostViews
+        var will = was
+        HostView.reserve(for: actions, of: before, in: &will)
+        for (was, will) in zip(was, will) where will.reservedCPU > was.reservedCPU && will.reservedCPU > was.record.cpu {
+            problems.append("\(will.reservedCPU) of \(was.record.cpu) cpu reserved on \(was.record.name)")
+        }
     }
 
     private mutating func checkBounds(online: Int, _ onlineBefore: Int) {

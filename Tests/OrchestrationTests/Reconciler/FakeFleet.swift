@@ -54,6 +54,11 @@ struct FakeFleet {
     var problems: [String] = []
     var removedService = false
     var log: [String] = []
+    /// What a host has, and what of it others than this service hold.
+    var capacity: [String: MilliCPU] = [:]
+    var foreign: [String: MilliCPU] = [:]
+    var recorded: [FleetEvent] = []
+    var lacksRoom = false
 
     init(seed: Int, hosts count: Int) {
         random = SplitMix(seed: seed)
@@ -87,12 +92,22 @@ struct FakeFleet {
     var hostViews: [HostView] {
         hosts.keys.sorted().map { name in
             var host = HostRecord(
-                name: name, labels: [:], cpu: MilliCPU(64_000), memory: .mebibytes(65_536), joinedAt: .zero)
+                name: name, labels: [:], cpu: capacity[name] ?? MilliCPU(64_000), memory: .mebibytes(65_536), joinedAt: .zero)
             host.cordoned = hosts[name]?.cordoned == true
             host.draining = hosts[name]?.draining == true
-            return HostView(record: host, liveness: liveness(name), reservedCPU: MilliCPU(0), reservedMemory: ByteCount(0))
+            var view = HostView(
+                record: host, liveness: liveness(name), reservedCPU: foreign[name] ?? MilliCPU(0), reservedMemory: ByteCount(0))
+            for replica in replicas.values where replica.host == name { view.reserve(holding(replica)) }
+            return view
         }
     }
+
+    private func holding(_ replica: ReplicaRecord) -> Reservation {
+        let resources = revisions[replica.revision]?.spec.resources ?? Resources()
+        return Reservation(resources, desired: replica.desired, observed: running[replica.id]?.observed)
+    }
+
+    func events(_ kind: FleetEvent.Kind) -> [FleetEvent] { recorded.filter { $0.kind == kind } }
 
     var view: ServiceView {
         ServiceView(
@@ -102,7 +117,7 @@ struct FakeFleet {
                     ReplicaView(
                         record: $0, observed: running[id]?.observed, readySince: readySince[id], failures: failures[id] ?? 0)
                 }
-            })
+            }, lacksRoom: lacksRoom)
     }
 
     // MARK: What agents do
@@ -236,7 +251,9 @@ struct FakeFleet {
         case .rollout(let new): rollout = new
         case .stable(_, let revision): record.stableRevision = revision
         case .removeService: removedService = true
-        case .event: break
+        case .event(let event):
+            recorded.append(event)
+            if event.kind == .noRoom || event.kind == .roomFound { lacksRoom = event.kind == .noRoom }
         }
     }
 }

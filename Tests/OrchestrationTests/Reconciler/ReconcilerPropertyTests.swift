@@ -12,6 +12,11 @@ struct ReconcilerPropertyTests {
         fleet.revisions[1]?.spec.rollout.maxSurge = seed % 3
         fleet.revisions[1]?.spec.rollout.maxUnavailable = seed % 2
         fleet.revisions[1]?.spec.replicas.rung = seed % 5 == 0 ? .frozen : .prepared
+        if seed % 2 == 0 {
+            // Room for what may be online at most, on every host alone.
+            fleet.revisions[1]?.spec.resources.cpu = MilliCPU(500)
+            for name in names { fleet.capacity[name] = MilliCPU(3500) }
+        }
         fleet.record.desiredOnline = seed % 4
         fleet.record.desiredStandby = seed % 3
         for _ in 0..<600 {
