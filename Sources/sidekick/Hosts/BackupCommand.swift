@@ -21,8 +21,8 @@ struct RestoreCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore", abstract: "Put a backup in the place of the controller's database.",
         discussion: """
-            The controller must not run. What was there is kept beside it. When it starts again it holds every count until the hosts have reported,
-            so an old backup scales nothing to zero.
+            The controller must not run. What was there is kept beside it. Services and counts are those of the backup; replicas made after it are
+            unknown to it and are removed when their hosts report, so restore the newest one there is.
             """)
     @Argument(help: "The backup.") var path: String
     @Option(help: ArgumentHelp("The controller's directory.", valueName: "directory")) var data = "/var/lib/sidekick/controller"
