@@ -20,6 +20,11 @@ package struct Readiness: Hashable, Sendable {
     package init() { bits = 0 }
     init(bits: UInt32) { self.bits = bits }
 
+    /// For what is no descriptor but behaves like one.
+    package static let readable = Readiness(bits: SK_READABLE)
+    package static let writable = Readiness(bits: SK_WRITABLE)
+    package static let broken = Readiness(bits: SK_ERROR)
+
     /// Reading may give bytes, the end, or an error.
     package var canRead: Bool { bits & (SK_READABLE | SK_PEER_CLOSED | SK_HANGUP | SK_ERROR) != 0 }
     package var canWrite: Bool { bits & (SK_WRITABLE | SK_HANGUP | SK_ERROR) != 0 }

@@ -65,6 +65,13 @@ package final class EventLoop: @unchecked Sendable {
         return registration
     }
 
+    /// Gives a registration another handler: the descriptor goes on being watched.
+    package func rehome(_ registration: Registration, to handler: any EventHandler) {
+        let slot = registration.slot
+        guard slots.indices.contains(slot), slots[slot].generation == registration.generation else { return }
+        slots[slot].handler = handler
+    }
+
     /// Watches a listener that several loops share; level-triggered, one loop is woken per connection.
     package func registerListener(_ socket: borrowing Socket, _ handler: any EventHandler) throws(SystemError) -> Registration {
         let registration = take(handler)

@@ -72,10 +72,10 @@ private final class AdminConnection: EventHandler {
 
     private func read() {
         while !isAnswered {
-            var drained = false
-            let count = input.fill(socket, pool, drained: &drained)
+            let count = socket.receive(into: input.room(pool))
             if count == -Int(EAGAIN) { return }
             guard count > 0 else { return close() }
+            input.added(count)
             do throws(FramingError) {
                 guard let head = try scanner.scan(input.bytes) else { continue }
                 let path = head.path.of(input.bytes).prefix { $0 != 0x3F }

@@ -62,7 +62,7 @@ extension ClientConnection {
 
     func upstreamReady() {
         guard phase == .exchanging || phase == .tunnel, let upstream = exchange.upstream else { return }
-        if upstream.canRead, exchange.sent > 0 { pumpResponse() }
+        if upstream.transport.canRead, exchange.sent > 0 { pumpResponse() }
         if phase == .exchanging || phase == .tunnel, upstream === exchange.upstream { pumpRequest() }
     }
 
@@ -77,8 +77,8 @@ extension ClientConnection {
                 guard scanBody() else { return }
             }
             if exchange.bodyReady > 0 {
-                guard upstream.canWrite else { return }
-                let count = upstream.send(input.prefix(exchange.bodyReady))
+                guard upstream.transport.canWrite else { return }
+                let count = upstream.transport.send(input.prefix(exchange.bodyReady))
                 if count > 0 {
                     input.consume(count)
                     exchange.bodyReady -= count
@@ -92,7 +92,7 @@ extension ClientConnection {
                 exchange.requestDone = true
                 break
             }
-            guard canRead else { return }
+            guard transport.canRead else { return }
             turns += 1
             guard turns < 16 else {
                 worker.loop.later { [self] in pumpRequest() }
@@ -108,8 +108,8 @@ extension ClientConnection {
     /// Sends the `request` buffer; whether all of it is sent.
     private func sendBuffered(_ upstream: UpstreamConnection) -> Bool {
         while exchange.sent < request.count {
-            guard upstream.canWrite || exchange.sent == 0 else { return false }
-            let count = upstream.send(request.suffix(from: exchange.sent))
+            guard upstream.transport.canWrite || exchange.sent == 0 else { return false }
+            let count = upstream.transport.send(request.suffix(from: exchange.sent))
             if count > 0 {
                 exchange.sent += count
             } else {
@@ -136,14 +136,14 @@ extension ClientConnection {
     private func clientEnded(_ count: Int) {
         guard phase == .tunnel, count == 0 else { return leave() }
         exchange.requestDone = true
-        exchange.upstream?.endWriting()
+        exchange.upstream?.transport.endWriting()
         if exchange.responseDone { finishTunnel() }
     }
 
     /// The replica takes no more of the body. It may have answered already: what it sent is read first.
     private func uploadFailed() {
         exchange.uploadBroken = true
-        exchange.upstream?.canRead = true
+        exchange.upstream?.transport.canRead = true
         pumpResponse()
     }
 
@@ -153,13 +153,15 @@ extension ClientConnection {
         case .tunnel: wait(timeouts.tunnel)
         case .exchanging:
             guard let upstream = exchange.upstream, upstream.isConnected else { return }
-            wait(waitsForClient(upstream) ? timeouts.client : timeouts.replica)
+            // Where both talk at once, as in a stream of messages, silence of the client is no fault as long as it takes what comes.
+            let isDuplex = exchange.responseBegan && !exchange.requestDone && output.isEmpty && transport.canWrite
+            wait(!isDuplex && waitsForClient(upstream) ? timeouts.client : timeouts.replica)
         default: break
         }
     }
 
     private func waitsForClient(_ upstream: UpstreamConnection) -> Bool {
-        if !output.isEmpty || (exchange.responseReady > 0 && !canWrite) { return true }
+        if !output.isEmpty || (exchange.responseReady > 0 && !transport.canWrite) { return true }
         return !exchange.requestDone && exchange.bodyReady == 0 && exchange.sent == request.count && !exchange.uploadBroken
     }
 

@@ -23,7 +23,7 @@ extension ClientConnection {
                 }
             }
             guard phase == .exchanging || phase == .tunnel, exchange.upstream === upstream else { return }
-            guard upstream.canRead, output.isEmpty, canWrite else { break }
+            guard upstream.transport.canRead, output.isEmpty, transport.canWrite else { break }
             turns += 1
             guard turns < 16 else {
                 worker.loop.later { [self] in pumpResponse() }
@@ -104,7 +104,9 @@ extension ClientConnection {
     /// Sends the head in the worker's scratch with what is ready of the body.
     private func sendHead(_ upstream: UpstreamConnection) {
         let head = worker.scratch.count
-        let count = canWrite ? send(worker.scratch.bytes, upstream.input.prefix(exchange.responseReady)) : -Int(EAGAIN)
+        let count =
+            transport.canWrite
+            ? transport.send(worker.scratch.bytes, upstream.input.prefix(exchange.responseReady)) : -Int(EAGAIN)
         let sent = max(0, count)
         if sent < head {
             output.append(worker.scratch.suffix(from: sent))
@@ -112,7 +114,7 @@ extension ClientConnection {
             upstream.input.consume(sent - head)
             exchange.responseReady -= sent - head
         }
-        if count < 0, count != -Int(EAGAIN) { peerClosed = true }
+        if count < 0, count != -Int(EAGAIN) { transport.noteBroken() }
     }
 
     /// Marks the response bytes that lie behind those already marked. False when they are malformed and the exchange ended.
@@ -131,8 +133,8 @@ extension ClientConnection {
     /// Passes on what is ready of the response; false when the client must take some first.
     private func passBody(_ upstream: UpstreamConnection) -> Bool {
         if exchange.responseReady == 0, !exchange.response.isDone, !extendReady(upstream) { return true }
-        if exchange.responseReady > 0, output.isEmpty, canWrite {
-            let count = send(upstream.input.prefix(exchange.responseReady))
+        if exchange.responseReady > 0, output.isEmpty, transport.canWrite {
+            let count = transport.send(upstream.input.prefix(exchange.responseReady))
             if count > 0 {
                 upstream.input.consume(count)
                 exchange.responseReady -= count
@@ -203,7 +205,7 @@ extension ClientConnection {
         if phase == .tunnel {
             guard cleanly else { return abort() }
             exchange.responseDone = true
-            endWriting()
+            transport.endWriting()
             if exchange.requestDone { finishTunnel() }
             return
         }
@@ -236,7 +238,7 @@ extension ClientConnection {
         if upstream.input.count > head.end { _ = extendReady(upstream) }
         upstream.scanner.reset()
         phase = .tunnel
-        canRead = true
+        transport.canRead = true
         pumpRequest()
     }
 

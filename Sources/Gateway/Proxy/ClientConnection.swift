@@ -32,13 +32,9 @@ final class ClientConnection: EventHandler {
     var output = ByteQueue()
     /// The request as it goes to a replica: the head, and the body where it came whole with the head.
     var request = ByteQueue()
-    var canRead = true
-    var canWrite = true
-    var peerClosed = false
+    var transport: Transport
     var scanner: RequestScanner
     unowned let worker: Worker
-    private var socket: Socket
-    private var registration: Registration?
     private var timer: TimerID?
     private var timerAt = Instant.zero
     private var deadline = Instant(nanoseconds: .max)
@@ -47,11 +43,11 @@ final class ClientConnection: EventHandler {
     private var headBegan: Instant?
     private(set) var clientLines: [UInt8] = []
 
-    init(worker: Worker, slot: Int, serial: UInt32, socket: consuming Socket) {
+    init(worker: Worker, slot: Int, serial: UInt32, transport: consuming Transport) {
         self.worker = worker
         self.slot = slot
         self.serial = serial
-        self.socket = socket
+        self.transport = transport
         scanner = RequestScanner(limits: worker.configuration.framing)
     }
 
@@ -60,32 +56,32 @@ final class ClientConnection: EventHandler {
 
     func begin() {
         do throws(SystemError) {
-            registration = try worker.loop.register(socket, self)
+            try transport.register(worker.loop, self)
         } catch {
             worker.hub.log.error("\(error)")
             return close()
         }
-        if case .unix? = socket.peerAddress() {
-        } else if let address = socket.peerAddress() {
+        if case .unix? = transport.peerAddress() {
+        } else if let address = transport.peerAddress() {
             clientLines = Array("X-Forwarded-For: \(address.hostText)\r\n".utf8)
         }
-        if !worker.configuration.trustForwarded { clientLines += Array("X-Forwarded-Proto: http\r\n".utf8) }
+        if !worker.configuration.trustForwarded {
+            clientLines += Array("X-Forwarded-Proto: \(transport.isSecure ? "https" : "http")\r\n".utf8)
+        }
         readHeads()
     }
 
     // MARK: Events
 
     func ready(_ readiness: Readiness) {
-        if readiness.canRead { canRead = true }
-        if readiness.canWrite { canWrite = true }
-        if readiness.peerClosed { peerClosed = true }
+        transport.note(readiness)
         switch phase {
         case .reading:
             if flush() { readHeads() }
         case .waiting:
-            if peerClosed { leave() }
+            if transport.peerClosed { leave() }
         case .exchanging:
-            if readiness.isBroken || (peerClosed && exchange.requestDone) { return leave() }
+            if readiness.isBroken || (transport.peerClosed && exchange.requestDone) { return leave() }
             if flush(), readiness.canWrite { pumpResponse() }
             if readiness.canRead, phase == .exchanging { pumpRequest() }
         case .tunnel:
@@ -147,7 +143,7 @@ final class ClientConnection: EventHandler {
                     return
                 }
             }
-            guard canRead else { break }
+            guard transport.canRead else { break }
             let count = fill()
             if count > 0 { continue }
             if count == -Int(EAGAIN) { break }
@@ -194,7 +190,7 @@ final class ClientConnection: EventHandler {
         if !exchange.requestDone, !takeWholeBody() { return }
         input.rest(worker.pool)
         // One who has ended its side already would be told of by no further event.
-        if peerClosed, input.isEmpty, exchange.requestDone { return close() }
+        if transport.peerClosed, input.isEmpty, exchange.requestDone { return close() }
         phase = .waiting
         waitForNobody()
         worker.step(service, .arrived(id))
@@ -246,7 +242,7 @@ final class ClientConnection: EventHandler {
         exchange = Exchange()
         exchange.requestDone = true
         request.clear()
-        guard close || peerClosed else {
+        guard close || transport.peerClosed else {
             phase = .reading
             _ = flush()
             return readHeads()
@@ -270,11 +266,11 @@ final class ClientConnection: EventHandler {
         guard flush() else { return }
         if exchange.endedAt == nil {
             exchange.endedAt = worker.now
-            socket.shutdownWrite()
+            transport.endWriting()
             wait(Milliseconds(1000))
         }
         var taken = 0
-        while canRead, phase == .ending {
+        while transport.canRead, phase == .ending {
             input.discard(worker.pool)
             let count = fill()
             taken += max(0, count)
@@ -288,44 +284,25 @@ final class ClientConnection: EventHandler {
     // MARK: Bytes
 
     /// Reads once into `input`.
-    func fill() -> Int {
-        var drained = false
-        let count = input.fill(socket, worker.pool, drained: &drained)
-        if drained, !peerClosed || count < 0 { canRead = false }
-        return count
-    }
-
-    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
-        let count = socket.send(bytes)
-        if count < bytes.count { canWrite = false }
-        return count
-    }
-
-    func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
-        let count = socket.send(first, second)
-        if count < first.count + second.count { canWrite = false }
-        return count
-    }
+    func fill() -> Int { transport.fill(&input, worker.pool) }
 
     /// Sends what waits; whether all of it is sent.
     func flush() -> Bool {
-        while !output.isEmpty, canWrite {
-            let count = send(output.bytes)
+        while !output.isEmpty, transport.canWrite {
+            let count = transport.send(output.bytes)
             if count > 0 {
                 output.consume(count)
                 if phase == .exchanging || phase == .tunnel { armExchange() }
             } else if count != -Int(EAGAIN) {
                 // Broken: epoll says so too, and that closes it where closing is safe.
                 output.clear()
-                peerClosed = true
+                transport.noteBroken()
                 return false
             }
         }
         if output.isEmpty { output.clear() }
         return output.isEmpty
     }
-
-    func endWriting() { socket.shutdownWrite() }
 
     // MARK: Ends
 
@@ -354,18 +331,16 @@ final class ClientConnection: EventHandler {
 
     /// Ends the connection so that the client cannot take a cut response for a whole one.
     func abort() {
-        socket.resetOnClose()
+        transport.resetOnClose()
         leave()
     }
 
     func close() {
         guard phase != .closed else { return }
         phase = .closed
-        if let registration { worker.loop.forget(registration) }
         if let timer { worker.loop.cancel(timer) }
-        registration = nil
         timer = nil
-        socket.close()
+        transport.close(worker.loop)
         input.discard(worker.pool)
         exchange = Exchange()
         worker.closed(self)

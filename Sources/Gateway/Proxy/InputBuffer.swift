@@ -1,5 +1,3 @@
-import EventLoop
-
 /// The bytes read from one connection and not yet passed on. It borrows a block of its loop's pool only while it has some, so that
 /// an idle connection holds no buffer.
 struct InputBuffer: ~Copyable {
@@ -26,8 +24,8 @@ struct InputBuffer: ~Copyable {
         }
     }
 
-    /// Reads once. Returns the count, 0 at the end of the connection, or the negative errno; `drained` tells that the socket had no more.
-    mutating func fill(_ socket: borrowing Socket, _ pool: BlockPool, drained: inout Bool) -> Int {
+    /// Where the next bytes may be put: what of them is, `added` tells.
+    mutating func room(_ pool: BlockPool) -> UnsafeMutableRawBufferPointer {
         let block: UnsafeMutableRawPointer
         if let held = self.block {
             block = held
@@ -40,12 +38,10 @@ struct InputBuffer: ~Copyable {
             block = pool.take()
             self.block = block
         }
-        let room = BlockPool.blockBytes &- end
-        let received = socket.receive(into: UnsafeMutableRawBufferPointer(start: block + end, count: room))
-        if received > 0 { end &+= received }
-        drained = received < room
-        return received
+        return UnsafeMutableRawBufferPointer(start: block + end, count: BlockPool.blockBytes &- end)
     }
+
+    mutating func added(_ count: Int) { end &+= count }
 
     /// Gives the block back when nothing is in it.
     mutating func rest(_ pool: BlockPool) {

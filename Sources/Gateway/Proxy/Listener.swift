@@ -37,7 +37,7 @@ final class ListenerHandler: EventHandler {
         do throws(SystemError) {
             for _ in 0..<Self.batch {
                 guard let socket = try listener.socket.accept() else { return }
-                worker.accepted(socket)
+                worker.accepted(Transport(socket))
             }
         } catch {
             worker.hub.log.error("\(error); trying again in \(Self.pause)")

@@ -12,22 +12,17 @@ final class UpstreamConnection: EventHandler {
     private(set) var isConnected = false
     /// Carried an earlier request, so that the replica may have been about to close it.
     var isReused = false
-    /// What may move, as far as the kernel has said.
-    var canRead = false
-    var canWrite = false
-    private(set) var peerClosed = false
+    var transport: Transport
     var input = InputBuffer()
     var scanner: ResponseScanner
-    private var socket: Socket
-    private var registration: Registration?
     private unowned let worker: Worker
 
-    init(worker: Worker, target: Int32, address: SocketAddress) throws(SystemError) {
+    init(worker: Worker, target: Int32, transport: consuming Transport) throws(SystemError) {
         self.worker = worker
         self.target = target
         scanner = ResponseScanner(limits: worker.configuration.framing)
-        socket = try Socket.connecting(to: address)
-        registration = try worker.loop.register(socket, self)
+        self.transport = transport
+        try self.transport.register(worker.loop, self)
     }
 
     func ready(_ readiness: Readiness) {
@@ -41,49 +36,25 @@ final class UpstreamConnection: EventHandler {
         }
         if !isConnected {
             guard readiness.canWrite || readiness.isBroken else { return }
-            guard socket.takeError() == 0, !readiness.isBroken else { return client.connectFailed() }
+            guard transport.connectError() == 0, !readiness.isBroken else { return client.connectFailed() }
             isConnected = true
         }
-        if readiness.canRead { canRead = true }
-        if readiness.peerClosed { peerClosed = true }
-        if readiness.canWrite { canWrite = true }
+        transport.note(readiness)
         client.upstreamReady()
     }
 
-    var isQuiet: Bool { socket.isQuiet() }
+    var isQuiet: Bool { transport.isQuiet() }
 
     /// Reads once into `input`.
-    func fill() -> Int {
-        var drained = false
-        let count = input.fill(socket, worker.pool, drained: &drained)
-        // The end of the connection may lie behind the bytes: only then reading on is worth a call.
-        if drained, !peerClosed || count < 0 { canRead = false }
-        return count
-    }
-
-    func send(_ bytes: UnsafeRawBufferPointer) -> Int {
-        let count = socket.send(bytes)
-        if count < bytes.count { canWrite = false }
-        return count
-    }
-
-    func send(_ first: UnsafeRawBufferPointer, _ second: UnsafeRawBufferPointer) -> Int {
-        let count = socket.send(first, second)
-        if count < first.count + second.count { canWrite = false }
-        return count
-    }
-
-    func endWriting() { socket.shutdownWrite() }
+    func fill() -> Int { transport.fill(&input, worker.pool) }
 
     /// Whether another request may follow the one just answered.
-    var isReusable: Bool { input.isEmpty && !peerClosed && socket.isOpen }
+    var isReusable: Bool { input.isEmpty && !transport.peerClosed && transport.isOpen }
 
     func rest() { input.rest(worker.pool) }
 
     func close() {
-        if let registration { worker.loop.forget(registration) }
-        registration = nil
-        socket.close()
+        transport.close(worker.loop)
         input.discard(worker.pool)
         client = nil
     }

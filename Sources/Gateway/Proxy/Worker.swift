@@ -46,7 +46,8 @@ final class Worker: @unchecked Sendable {
 
     func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
 
-    func accepted(_ socket: consuming Socket) {
+    /// Takes a client's connection, whatever carries it.
+    func accepted(_ transport: consuming Transport) {
         guard !isDraining, clientCount < configuration.maximumConnections else { return }
         let slot: Int
         if let reused = free.popLast() {
@@ -56,7 +57,7 @@ final class Worker: @unchecked Sendable {
             clients.append(nil)
             serials.append(0)
         }
-        let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], socket: socket)
+        let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], transport: transport)
         clients[slot] = client
         clientCount += 1
         hub.connections.wrappingAdd(1, ordering: .relaxed)
@@ -150,7 +151,7 @@ final class Worker: @unchecked Sendable {
     func forgetIdle(_ connection: UpstreamConnection) { idle[Int(connection.target)].remove(connection) }
 
     func connect(to target: Int32) throws(SystemError) -> UpstreamConnection {
-        try UpstreamConnection(worker: self, target: target, address: hub.targets.address(of: target))
+        try UpstreamConnection(worker: self, target: target, transport: .connecting(to: hub.targets.address(of: target)))
     }
 
     /// Closes connections to replicas that were not used for a while. The hub calls it every few seconds.
