@@ -63,8 +63,10 @@ let package = Package(
         // acts
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "LinuxShims", cSettings: strictC),
         .target(name: "EventLoop", dependencies: ["LinuxShims", "SidekickModel"], swiftSettings: strict),
+        .target(name: "TLS", dependencies: ["COpenSSL", "EventLoop"], swiftSettings: strict),
         .executableTarget(
             name: "ContainerInit", cSettings: strictC + [.headerSearchPath("../LinuxShims/include")],
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),
@@ -92,7 +94,7 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "EventLoop", "LinuxShims", log,
+                "SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "EventLoop", "TLS", "LinuxShims", log,
             ], swiftSettings: strict),
         .target(
             name: "LoadGenerator",

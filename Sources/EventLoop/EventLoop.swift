@@ -65,6 +65,15 @@ package final class EventLoop: @unchecked Sendable {
         return registration
     }
 
+    /// The same for what is no socket.
+    package func register(_ descriptor: borrowing Descriptor, _ handler: any EventHandler) throws(SystemError) -> Registration {
+        let registration = take(handler)
+        let result = sk_epoll_add(epoll, descriptor.number, SK_READABLE, 1, registration.token)
+        if result < 0 { forget(registration) }
+        _ = try SystemError.check(result, "watch", "a descriptor")
+        return registration
+    }
+
     /// Gives a registration another handler: the descriptor goes on being watched.
     package func rehome(_ registration: Registration, to handler: any EventHandler) {
         let slot = registration.slot

@@ -5,6 +5,12 @@ package import SidekickModel
 package struct GatewayConfiguration: Hashable, Sendable {
     /// Where requests come in, `0.0.0.0:8080`, `[::]:8080` or a socket path; at least one.
     package var listen: [String]
+    /// Where requests come in by TLS, like `listen`; needs `certificates`.
+    package var tlsListen: [String] = []
+    /// Directory of `NAME.crt` with `NAME.key`, or `NAME/fullchain.pem` with `NAME/privkey.pem`.
+    package var certificates: String?
+    /// Sends plain requests for hosts that have a certificate to `https:`.
+    package var redirectsToTLS = false
     /// The agent's Unix socket.
     package var agentSocket: String
     /// Directory of the routing table kept across restarts.
@@ -34,6 +40,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package struct Timeouts: Hashable, Sendable {
         /// For the next request on a kept connection.
         package var keepAlive: Milliseconds = .seconds(75)
+        /// For a TLS client, from its connection to its first request.
+        package var handshake: Milliseconds = .seconds(10)
         /// From a head's first byte to its last.
         package var head: Milliseconds = .seconds(10)
         /// For a client that sends nothing of its body, or takes nothing of the response.

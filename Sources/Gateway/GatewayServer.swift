@@ -3,6 +3,7 @@ import Glibc
 package import Logging
 import SidekickModel
 import Synchronization
+package import TLS
 
 /// One gateway: listens, carries requests to replicas, and follows the agent of its host.
 ///
@@ -11,9 +12,12 @@ import Synchronization
 package final class GatewayServer: Sendable {
     private let configuration: GatewayConfiguration
     private let log: Logger
+    private let tls: GatewayTLS?
     private let state: Mutex<State>
     /// Where it listens, in the order of the configuration; a port 0 is the port the system chose.
     package let addresses: [SocketAddress]
+    /// The same for TLS.
+    package let tlsAddresses: [SocketAddress]
     /// Where it answers `/healthz` and `/metrics`.
     package let adminAddress: SocketAddress?
 
@@ -21,6 +25,8 @@ package final class GatewayServer: Sendable {
         /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
         var listeners: [Listener]
         var admin: Listener?
+        /// While it runs.
+        var hub: Hub?
         var stopping = false
         var waiting: CheckedContinuation<Void, Never>?
     }
@@ -29,18 +35,28 @@ package final class GatewayServer: Sendable {
     package init(_ configuration: GatewayConfiguration, log: Logger) throws {
         self.configuration = configuration
         self.log = log
-        let listeners = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
+        tls = try configuration.certificates.map { directory in
+            do throws(TLSError) {
+                return try GatewayTLS(directory: directory, .http1, log: log)
+            } catch {
+                throw ListenError.certificates(error)
+            }
+        }
+        guard tls != nil || configuration.tlsListen.isEmpty else { throw ListenError.noCertificates }
+        let plain = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
+        let secure = try configuration.tlsListen.map { try Self.listen(on: $0, configuration.backlog, isSecure: true) }
         let admin = try configuration.admin.map { try Self.listen(on: $0, 16) }
-        addresses = listeners.map(\.address)
+        addresses = plain.map(\.address)
+        tlsAddresses = secure.map(\.address)
         adminAddress = admin?.address
-        state = Mutex(State(listeners: listeners, admin: admin))
+        state = Mutex(State(listeners: plain + secure, admin: admin))
     }
 
-    private static func listen(on text: String, _ backlog: Int32) throws -> Listener {
+    private static func listen(on text: String, _ backlog: Int32, isSecure: Bool = false) throws -> Listener {
         guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
         if case .unix(let path) = address { unlink(path) }
         do throws(SystemError) {
-            return try Listener(address, backlog: backlog)
+            return try Listener(address, backlog: backlog, isSecure: isSecure)
         } catch {
             throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
         }
@@ -50,7 +66,12 @@ package final class GatewayServer: Sendable {
     package func run() async throws {
         let threads = try (0..<max(1, configuration.threads)).map { try LoopThread(name: "gateway-\($0)") }
         let controlThread = try LoopThread(name: "gateway-control")
-        let hub = Hub(configuration: configuration, loops: threads.map(\.loop), controlLoop: controlThread.loop, log: log)
+        let hub = Hub(
+            configuration: configuration, loops: threads.map(\.loop), controlLoop: controlThread.loop, tls: tls,
+            redirect: configuration.redirectsToTLS ? tls.map { TLSRedirect($0.server, port: tlsAddresses.first?.port) } : nil,
+            log: log)
+        state.withLock { $0.hub = hub }
+        defer { state.withLock { $0.hub = nil } }
         hub.onControl { $0.start() }
         startListening(hub, controlThread.loop)
         await stopRequested()
@@ -68,6 +89,9 @@ package final class GatewayServer: Sendable {
         }
         waiting?.resume()
     }
+
+    /// Reads changed certificates now. Connections there are go on.
+    package func reloadCertificates() { state.withLock { $0.hub }?.onControl { $0.reloadCertificates() } }
 
     /// Makes every loop accept, once the control loop has handed out the first routes. Keeps no listener alive beyond it.
     private func startListening(_ hub: Hub, _ control: EventLoop) {
@@ -118,11 +142,15 @@ package final class GatewayServer: Sendable {
 /// Why a gateway does not listen.
 package enum ListenError: Error, CustomStringConvertible {
     case invalid(String)
+    case certificates(TLSError)
+    case noCertificates
     case refused(SystemError, holder: String?)
 
     package var description: String {
         switch self {
         case .invalid(let text): "cannot listen on ‘\(text)’: write ADDRESS:PORT with a numeric address, or the path of a socket"
+        case .certificates(let error): "\(error)"
+        case .noCertificates: "cannot listen for TLS: there are no certificates; name their directory with --certificates"
         case .refused(let error, let holder):
             switch error.number {
             case EADDRINUSE:

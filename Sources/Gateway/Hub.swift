@@ -10,6 +10,10 @@ import Synchronization
 /// Sendable without the compiler's check because `workers` and `control` are set once, before any loop runs.
 final class Hub: @unchecked Sendable {
     let log: Logger
+    /// nil when no TLS is spoken.
+    let tls: GatewayTLS?
+    /// nil when plain requests are served like any other.
+    let redirect: TLSRedirect?
     let targets = TargetTable()
     let routes = RouteBoard()
     /// Counts what was refused before a service was known.
@@ -19,8 +23,13 @@ final class Hub: @unchecked Sendable {
     private(set) var workers: [Worker] = []
     private(set) var control: Control?
 
-    init(configuration: GatewayConfiguration, loops: [EventLoop], controlLoop: EventLoop, log: Logger) {
+    init(
+        configuration: GatewayConfiguration, loops: [EventLoop], controlLoop: EventLoop, tls: GatewayTLS?, redirect: TLSRedirect?,
+        log: Logger
+    ) {
         self.log = log
+        self.tls = tls
+        self.redirect = redirect
         workers = loops.enumerated().map { Worker(index: $0.offset, loop: $0.element, hub: self, configuration: configuration) }
         control = Control(loop: controlLoop, hub: self, configuration: configuration)
     }

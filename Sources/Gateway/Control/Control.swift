@@ -29,6 +29,7 @@ final class Control: EventHandler, @unchecked Sendable {
     private var isSavePlanned = false
     private var seconds = 0
     private var admin: AdminServer?
+    private var certificates: CertificateWatch?
     private var ticks: [ObjectIdentifier: ServiceTick] = [:]
 
     init(loop: EventLoop, hub: Hub, configuration: GatewayConfiguration) {
@@ -50,6 +51,7 @@ final class Control: EventHandler, @unchecked Sendable {
             hub.log.error("\(error); starting without routes until the agent sends them")
         }
         link.start()
+        certificates = hub.tls.map { CertificateWatch($0, loop: loop, log: hub.log) }
         _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
     }
 
@@ -72,8 +74,10 @@ final class Control: EventHandler, @unchecked Sendable {
         return MetricsText(
             services: list, unrouted: hub.unrouted.snapshot, connections: hub.connections.load(ordering: .relaxed),
             agentConnected: link.isUp
-        ).text
+        ).text + (hub.tls?.metrics ?? "")
     }
+
+    func reloadCertificates() { certificates?.reload() }
 
     func stop() {
         if isSavePlanned { save() }

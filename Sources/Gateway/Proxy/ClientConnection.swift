@@ -39,6 +39,8 @@ final class ClientConnection: EventHandler {
     private var timerAt = Instant.zero
     private var deadline = Instant(nanoseconds: .max)
     private var isReadingHeads = false
+    /// Nothing was asked on it yet.
+    private var isFresh = true
     /// When the head that is being read began.
     private var headBegan: Instant?
     private(set) var clientLines: [UInt8] = []
@@ -150,7 +152,11 @@ final class ClientConnection: EventHandler {
             return close()
         }
         guard phase == .reading else { return }
-        if worker.isDraining, input.isEmpty, output.isEmpty { return close() }
+        if worker.isDraining, input.isEmpty, output.isEmpty {
+            // One that has just come is about to ask.
+            guard isFresh else { return close() }
+            return wait(Milliseconds(500))
+        }
         input.rest(worker.pool)
         if !output.isEmpty {
             wait(timeouts.client)
@@ -165,6 +171,7 @@ final class ClientConnection: EventHandler {
 
     private func begin(_ head: RequestHead) {
         let bytes = input.bytes
+        isFresh = false
         exchange = Exchange()
         exchange.method = head.method
         exchange.minorVersion = head.minorVersion
@@ -175,6 +182,13 @@ final class ClientConnection: EventHandler {
         exchange.requestDone = exchange.body.isDone
         var path = head.path.of(bytes)
         if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
+        if !transport.isSecure, let redirect = worker.hub.redirect,
+            let location = redirect.location(authority: head.authority.of(bytes), path: path)
+        {
+            input.consume(Int(head.bytes.end))
+            scanner.reset()
+            return answer(.redirect(to: location), close: false)
+        }
         guard let service = worker.service(authority: head.authority.of(bytes), path: path) else {
             input.consume(Int(head.bytes.end))
             scanner.reset()
@@ -308,7 +322,7 @@ final class ClientConnection: EventHandler {
 
     /// The gateway stops: a connection without a request goes now, others after it.
     func drain() {
-        if phase == .reading, input.isEmpty, output.isEmpty { close() }
+        if phase == .reading, input.isEmpty, output.isEmpty { readHeads() }
     }
 
     /// The client left with a request open.

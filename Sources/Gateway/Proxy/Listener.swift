@@ -9,8 +9,11 @@ import SidekickModel
 final class Listener: @unchecked Sendable {
     let socket: Socket
     let address: SocketAddress
+    /// Clients speak TLS to it.
+    let isSecure: Bool
 
-    init(_ address: SocketAddress, backlog: Int32) throws(SystemError) {
+    init(_ address: SocketAddress, backlog: Int32, isSecure: Bool = false) throws(SystemError) {
+        self.isSecure = isSecure
         socket = try Socket.listening(on: address, backlog: backlog)
         self.address = socket.localAddress() ?? address
     }
@@ -37,7 +40,7 @@ final class ListenerHandler: EventHandler {
         do throws(SystemError) {
             for _ in 0..<Self.batch {
                 guard let socket = try listener.socket.accept() else { return }
-                worker.accepted(Transport(socket))
+                worker.accepted(socket, isSecure: listener.isSecure)
             }
         } catch {
             worker.hub.log.error("\(error); trying again in \(Self.pause)")

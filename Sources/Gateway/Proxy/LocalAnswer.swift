@@ -4,11 +4,20 @@ struct LocalAnswer {
     var explanation: String
     /// Seconds after which trying again makes sense.
     var retryAfter: Int?
+    /// Where to ask instead.
+    var location: [UInt8]?
 
     init(_ status: Int, _ explanation: String, retryAfter: Int? = nil) {
         self.status = status
         self.explanation = explanation
         self.retryAfter = retryAfter
+    }
+
+    /// The same request again, method and body included, at another place.
+    static func redirect(to location: [UInt8]) -> LocalAnswer {
+        var answer = LocalAnswer(308, "this host is served by https")
+        answer.location = location
+        return answer
     }
 
     static let noRoute = LocalAnswer(404, "no service has this host and path")
@@ -23,6 +32,7 @@ struct LocalAnswer {
 
     private static func reason(_ status: Int) -> StaticString {
         switch status {
+        case 308: "Permanent Redirect"
         case 400: "Bad Request"
         case 404: "Not Found"
         case 408: "Request Timeout"
@@ -50,6 +60,10 @@ struct LocalAnswer {
         if let retryAfter {
             out.append("\r\nRetry-After: ")
             out.append(text: String(retryAfter))
+        }
+        if let location {
+            out.append("\r\nLocation: ")
+            out.append(location)
         }
         if close {
             out.append("\r\nConnection: close")

@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import SidekickModel
+import TLS
 
 /// How one connection's bytes move, whatever carries them, and what is known of their readiness.
 ///
@@ -9,6 +10,7 @@ import SidekickModel
 struct Transport: ~Copyable {
     private enum Channel: ~Copyable {
         case plain(Socket)
+        case tls(TLSSession)
         case stream(VirtualStream)
         case closed
     }
@@ -24,6 +26,15 @@ struct Transport: ~Copyable {
     /// A connection that was accepted: bytes may be there already.
     init(_ socket: consuming Socket) {
         channel = .plain(socket)
+        canRead = true
+        canWrite = true
+    }
+
+    /// A connection that has agreed on its keys, with what watches it.
+    init(_ session: TLSSession, _ registration: Registration?, peerClosed: Bool) {
+        channel = .tls(session)
+        self.registration = registration
+        self.peerClosed = peerClosed
         canRead = true
         canWrite = true
     }
@@ -49,9 +60,11 @@ struct Transport: ~Copyable {
 
     /// Has `handler` told of readiness from now on. Nothing that was readable or writable before is told again.
     mutating func register(_ loop: EventLoop, _ handler: any EventHandler) throws(SystemError) {
+        if let registration { return loop.rehome(registration, to: handler) }
         let registration: Registration?
         switch channel {
         case .plain(let socket): registration = try loop.register(socket, handler)
+        case .tls(let session): registration = try loop.register(session.socket, handler)
         case .stream(let stream):
             stream.owner = handler
             registration = nil
@@ -63,8 +76,21 @@ struct Transport: ~Copyable {
     /// Takes note of what the loop told.
     mutating func note(_ readiness: Readiness) {
         if readiness.canRead { canRead = true }
-        if readiness.canWrite { canWrite = true }
+        if readiness.canWrite {
+            canWrite = true
+            if readingMayGoOn() { canRead = true }
+        }
         if readiness.peerClosed { peerClosed = true }
+    }
+
+    /// Has TLS finish what it could not send; whether reading waited for that.
+    private func readingMayGoOn() -> Bool {
+        switch channel {
+        case .plain: false
+        case .tls(let session): session.noteWritable()
+        case .stream: false
+        case .closed: false
+        }
     }
 
     /// Writing failed for good.
@@ -74,6 +100,7 @@ struct Transport: ~Copyable {
     func connectError() -> Int32 {
         switch channel {
         case .plain(let socket): socket.takeError()
+        case .tls(let session): session.socket.takeError()
         case .stream: 0
         case .closed: -ENOTCONN
         }
@@ -85,14 +112,24 @@ struct Transport: ~Copyable {
     mutating func fill(_ input: inout InputBuffer, _ pool: BlockPool) -> Int {
         let room = input.room(pool)
         let count: Int
+        let isDrained: Bool
         switch channel {
-        case .plain(let socket): count = socket.receive(into: room)
-        case .stream(let stream): count = stream.receive(into: room)
-        case .closed: count = -Int(ENOTCONN)
+        case .plain(let socket):
+            count = socket.receive(into: room)
+            isDrained = count < room.count
+        case .tls(let session):
+            count = session.receive(into: room)
+            isDrained = count < 0 || !session.mayHaveMore
+        case .stream(let stream):
+            count = stream.receive(into: room)
+            isDrained = count < room.count
+        case .closed:
+            count = -Int(ENOTCONN)
+            isDrained = true
         }
         if count > 0 { input.added(count) }
         // The end of the connection may lie behind the bytes: only then reading on after a short read is worth a call.
-        if count < room.count, !peerClosed || count < 0 { canRead = false }
+        if isDrained, !peerClosed || count < 0 { canRead = false }
         return count
     }
 
@@ -100,6 +137,7 @@ struct Transport: ~Copyable {
         let count: Int
         switch channel {
         case .plain(let socket): count = socket.send(bytes)
+        case .tls(let session): count = session.send(bytes)
         case .stream(let stream): count = stream.send(bytes)
         case .closed: count = -Int(ENOTCONN)
         }
@@ -112,6 +150,7 @@ struct Transport: ~Copyable {
         let count: Int
         switch channel {
         case .plain(let socket): count = socket.send(first, second)
+        case .tls(let session): count = session.send(first, second)
         case .stream(let stream): count = stream.send(first, second)
         case .closed: count = -Int(ENOTCONN)
         }
@@ -124,6 +163,7 @@ struct Transport: ~Copyable {
     var isOpen: Bool {
         switch channel {
         case .plain(let socket): socket.isOpen
+        case .tls(let session): session.socket.isOpen
         case .stream: true
         case .closed: false
         }
@@ -133,6 +173,7 @@ struct Transport: ~Copyable {
     func isQuiet() -> Bool {
         switch channel {
         case .plain(let socket): socket.isQuiet()
+        case .tls(let session): !session.mayHaveMore && session.socket.isQuiet()
         case .stream(let stream): stream.isQuiet
         case .closed: false
         }
@@ -142,6 +183,7 @@ struct Transport: ~Copyable {
     func endWriting() {
         switch channel {
         case .plain(let socket): socket.shutdownWrite()
+        case .tls(let session): session.endWriting()
         case .stream(let stream): stream.endWriting()
         case .closed: break
         }
@@ -151,6 +193,7 @@ struct Transport: ~Copyable {
     func resetOnClose() {
         switch channel {
         case .plain(let socket): socket.resetOnClose()
+        case .tls(let session): session.resetOnClose()
         case .stream(let stream): stream.resetOnClose()
         case .closed: break
         }
@@ -162,6 +205,7 @@ struct Transport: ~Copyable {
         registration = nil
         switch channel {
         case .plain: break
+        case .tls(let session): session.close()
         case .stream(let stream):
             stream.owner = nil
             stream.close()
@@ -175,6 +219,7 @@ struct Transport: ~Copyable {
     func peerAddress() -> SocketAddress? {
         switch channel {
         case .plain(let socket): socket.peerAddress()
+        case .tls(let session): session.socket.peerAddress()
         case .stream(let stream): stream.peer
         case .closed: nil
         }
@@ -184,6 +229,7 @@ struct Transport: ~Copyable {
     var isSecure: Bool {
         switch channel {
         case .plain: false
+        case .tls: true
         case .stream(let stream): stream.isSecure
         case .closed: false
         }

@@ -25,6 +25,7 @@ final class Worker: @unchecked Sendable {
     private var free: [Int] = []
     private var idle: [IdleConnections] = []
     private var listeners: [ListenerHandler] = []
+    private lazy var handshakes = hub.tls.map { Handshakes($0.server, $0.statistics, worker: self) }
     private var random: UInt64
     private var actions: [AdmissionAction] = []
     private var pending: [(service: ServiceEntry, action: AdmissionAction)] = []
@@ -46,9 +47,20 @@ final class Worker: @unchecked Sendable {
 
     func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
 
+    func accepted(_ socket: consuming Socket, isSecure: Bool) {
+        guard !isDraining, clientCount < configuration.maximumConnections else { return }
+        guard isSecure else { return accepted(Transport(socket)) }
+        handshakes?.begin(socket)
+    }
+
+    /// A TLS client has agreed; what it speaks is told by its name in ALPN, nil for one that does not say, and then it is HTTP/1.1.
+    func agreed(_ transport: consuming Transport, speaks name: String?) { accepted(transport) }
+
+    func handshakeEnded() { if isDraining { reportDrained() } }
+
     /// Takes a client's connection, whatever carries it.
     func accepted(_ transport: consuming Transport) {
-        guard !isDraining, clientCount < configuration.maximumConnections else { return }
+        guard clientCount < configuration.maximumConnections else { return }
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
@@ -177,12 +189,13 @@ final class Worker: @unchecked Sendable {
     }
 
     func closeAll() {
+        handshakes?.closeAll()
         for client in clients { client?.abort() }
         for target in idle.indices { idle[target].closeUnused(since: Instant(nanoseconds: .max)) }
     }
 
     private func reportDrained() {
-        guard isDraining, clientCount == 0, let done = whenDrained else { return }
+        guard isDraining, clientCount == 0, (handshakes?.count ?? 0) == 0, let done = whenDrained else { return }
         whenDrained = nil
         done()
     }

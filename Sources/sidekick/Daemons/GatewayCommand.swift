@@ -2,12 +2,13 @@ import ArgumentParser
 import FoundationEssentials
 import Gateway
 import Logging
+import UnixSignals
 
 struct GatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway", abstract: "Run the request router of this host.",
         discussion: """
-            Takes HTTP/1.1 requests, routes them by host and path, measures them, and holds them while a replica comes online. Serves from its last
+            Takes HTTP/1.1 requests, plain and by TLS, routes them by host and path, measures them, and holds them while a replica comes online. Serves from its last
             routing table while the agent is gone. TERM lets requests in flight finish.
             """)
 
@@ -18,6 +19,7 @@ struct GatewayCommand: AsyncParsableCommand {
         "/var/lib/sidekick/gateway"
     @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
     @Option(help: "Event loops; one per core is right.") var threads = 1
+    @OptionGroup var tls: TLSOptions
     @OptionGroup var daemon: DaemonOptions
 
     static func agentSocket(_ run: String) -> String { "\(run)/gateway.sock" }
@@ -25,14 +27,21 @@ struct GatewayCommand: AsyncParsableCommand {
     func run() async throws {
         let logger = daemon.logger("gateway")
         let server: GatewayServer
+        var configuration = GatewayConfiguration(
+            listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data, threads: threads)
+        configuration.tlsListen = tls.tlsListen
+        configuration.certificates = tls.certificates
+        configuration.redirectsToTLS = tls.redirectHttps
         do {
-            server = try GatewayServer(
-                GatewayConfiguration(listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data, threads: threads),
-                log: logger)
+            server = try GatewayServer(configuration, log: logger)
         } catch let error as ListenError {
             throw CommandFailure(.refused, "gateway: \(error)")
         }
         ReadyNotice.announce()
+        let reloading = Task {
+            for await _ in await UnixSignalsSequence(trapping: .sighup) { server.reloadCertificates() }
+        }
+        defer { reloading.cancel() }
         try await DaemonRun.untilSignalled(logger) {
             try await withTaskCancellationHandler {
                 try await server.run()

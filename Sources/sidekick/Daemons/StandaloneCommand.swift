@@ -17,6 +17,7 @@ struct StandaloneCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the gateway listens for requests.", valueName: "address:port")) var listen = "0.0.0.0:8080"
     @Option(help: ArgumentHelp("Where the controller listens for agents.", valueName: "address:port")) var agents =
         "127.0.0.1:7070"
+    @OptionGroup var tls: TLSOptions
     @OptionGroup var engine: EngineOptions
     @Flag(help: "Leave containers running when stopped; the next start takes them over.") var keep = false
     @Option(help: ArgumentHelp("How much is logged: debug, info, notice, warning or error.", valueName: "level"))
@@ -28,7 +29,7 @@ struct StandaloneCommand: AsyncParsableCommand {
         try layout.make()
         let (events, sink) = AsyncStream.makeStream(of: (String, SupervisedDaemon.Event).self)
         let program = try OwnExecutable.path()
-        let daemons = layout.daemons(listen: listen, agents: agents, engine: engine).map { name, arguments in
+        let daemons = layout.daemons(listen: listen, tls: tls, agents: agents, engine: engine).map { name, arguments in
             SupervisedDaemon(
                 name: name, program: program, arguments: arguments + ["--die-with-parent", "--log-level", logLevel.rawValue]
             ) {
@@ -104,7 +105,8 @@ struct StandaloneLayout {
     }
 
     /// The daemons in starting order, with their arguments.
-    func daemons(listen: String, agents: String, engine: EngineOptions) -> [(name: String, arguments: [String])] {
+    func daemons(listen: String, tls: TLSOptions, agents: String, engine: EngineOptions) -> [(name: String, arguments: [String])]
+    {
         [
             (
                 "controller",
@@ -121,7 +123,7 @@ struct StandaloneLayout {
                     secret,
                 ] + engine.arguments
             ),
-            ("gateway", ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run]),
+            ("gateway", ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run] + tls.arguments),
         ]
     }
 }
