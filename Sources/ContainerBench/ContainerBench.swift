@@ -15,6 +15,9 @@ struct ContainerBench {
 
     static func main() async throws {
         let arguments = CommandLine.arguments
+        if arguments.count == 6, arguments[1] == "--steps", let runs = Int(arguments[4]), let ready = Int(arguments[5]) {
+            return try await printSteps(work: arguments[2], initPath: arguments[3], runs: runs, ready: ready)
+        }
         if arguments.count == 4, arguments[1] == "--clean" { return try await clean(work: arguments[2], initPath: arguments[3]) }
         guard arguments.count == 4, let runs = Int(arguments[3]) else {
             say("usage: ContainerBench WORK INIT RUNS; run deploy/bench/containers.sh")

@@ -7,11 +7,13 @@ final class Ours: Sendable {
     private let layer: String
     private let hasNetwork: Bool
 
-    init(name: String, work: String, initPath: String, layer: String, subnet: String?, ready: Int) async throws {
+    init(name: String, work: String, initPath: String, layer: String, subnet: String?, ready: Int,
+        step: @escaping StepObserver = { _ in }
+    ) async throws {
         engine = try ContainerEngine(
             EngineConfiguration(
                 name: name, stateDirectory: "\(work)/\(name)/state", runDirectory: "\(work)/\(name)/run", initPath: initPath,
-                subnet: subnet, readyCradles: ready))
+                subnet: subnet, readyCradles: ready), step: step)
         self.layer = layer
         hasNetwork = subnet != nil
         _ = try await engine.recover()
@@ -38,7 +40,7 @@ final class Ours: Sendable {
     }
 
     /// Create, start, exit, and removal of all that it used.
-    func run(_ id: String, _ program: String) async throws -> Life {
+    func run(_ id: String, _ program: String, note: (String) -> Void = { _ in }) async throws -> Life {
         var life = Life()
         let exits = engine.exits()
         let configuration = configuration(id, program)
@@ -49,15 +51,19 @@ final class Ours: Sendable {
         }
         _ = try await engine.prepare(configuration)
         life.prepare = step()
+        note("prepare done")
         _ = try await engine.start(id)
         life.start = step()
+        note("start done")
         for await end in exits where end.id == id {
             guard end.exit.code == 0 else { throw CommandFailed(description: "\(program) exited with \(end.exit)") }
             break
         }
         life.exit = step()
+        note("exit done")
         try await engine.remove(id)
         life.remove = step()
+        note("remove done")
         return life
     }
 
