@@ -7,7 +7,8 @@ final class Ours: Sendable {
     private let layer: String
     private let hasNetwork: Bool
 
-    init(name: String, work: String, initPath: String, layer: String, subnet: String?, ready: Int,
+    init(
+        name: String, work: String, initPath: String, layer: String, subnet: String?, ready: Int,
         step: @escaping StepObserver = { _ in }
     ) async throws {
         engine = try ContainerEngine(

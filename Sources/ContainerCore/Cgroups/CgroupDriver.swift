@@ -26,6 +26,11 @@ package protocol CgroupDriver: Sendable {
     /// Returns once the kernel says that every process is frozen; `timedOut` (and thawed again) if it does not within five seconds.
     func freeze(_ handle: CgroupHandle) throws(ContainerError)
 
+    /// Asks the kernel to freeze; true when every process is frozen by now, else `freeze` waits for it. Waits for nothing itself: a
+    /// write and a read, to be called from anywhere.
+    func beginFreezing(_ handle: CgroupHandle) throws(ContainerError) -> Bool
+
+    /// One write that waits for nothing, to be called from anywhere.
     func thaw(_ handle: CgroupHandle) throws(ContainerError)
 
     /// Sends KILL to every process of the group, frozen ones and those forked meanwhile included. Does not wait for their end.

@@ -81,9 +81,15 @@ package struct CgroupV1Driver: CgroupDriver {
         return hierarchies.first?[handle.name].processes() ?? []
     }
 
-    package func freeze(_ handle: CgroupHandle) throws(ContainerError) {
+    package func beginFreezing(_ handle: CgroupHandle) throws(ContainerError) -> Bool {
         let group = try freezer(handle)
         try group.write("freezer.state", "FROZEN")
+        return group.read("freezer.state")?.trimmed == "FROZEN"
+    }
+
+    package func freeze(_ handle: CgroupHandle) throws(ContainerError) {
+        if try beginFreezing(handle) { return }
+        let group = try freezer(handle)
         if try ask(milliseconds: 5000, { () throws(ContainerError) in group.read("freezer.state")?.trimmed == "FROZEN" }) {
             return
         }

@@ -117,9 +117,15 @@ package struct CgroupV2Driver: CgroupDriver {
 
     package func processes(_ handle: CgroupHandle) throws(ContainerError) -> [Int32] { try group(handle).processes() }
 
-    package func freeze(_ handle: CgroupHandle) throws(ContainerError) {
+    package func beginFreezing(_ handle: CgroupHandle) throws(ContainerError) -> Bool {
         let group = try group(handle)
         try group.write("cgroup.freeze", "1")
+        return group.numbers("cgroup.events")["frozen"] == 1
+    }
+
+    package func freeze(_ handle: CgroupHandle) throws(ContainerError) {
+        if try beginFreezing(handle) { return }
+        let group = try group(handle)
         let events = "\(group.path)/cgroup.events"
         if try ask(
             milliseconds: 5000, event: events, { () throws(ContainerError) in group.numbers("cgroup.events")["frozen"] == 1 }

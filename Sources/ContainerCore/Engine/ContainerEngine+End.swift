@@ -49,7 +49,9 @@ extension ContainerEngine {
 
     /// The guard has ended: as it should, after the container, or killed, taking the container along.
     private func guardEnded(_ container: Container, _ link: GuardLink) {
+        cradles.enter()
         threads.submit { [self] in
+            defer { cradles.leave() }
             _ = sk_reap(link.guardPID)
             let (isRecorded, isRemoving, cradle) = container.state.withLock { ($0.phase == .exited, $0.isRemoving, $0.cradle) }
             clear(container, cradle)
@@ -80,6 +82,8 @@ extension ContainerEngine {
 
     package func remove(_ id: String) async throws(ContainerError) {
         guard let container = containers.withLock({ $0[id] }) else { return }
+        cradles.enter()
+        defer { cradles.leave() }
         await container.wait { $0.phase != .preparing }
         let (phase, link, cradle) = container.change { state in
             state.isRemoving = true

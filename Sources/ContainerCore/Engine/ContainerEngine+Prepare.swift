@@ -5,6 +5,11 @@ import Synchronization
 extension ContainerEngine {
     package func prepare(_ configuration: ContainerConfiguration) async throws(ContainerError) -> ContainerStatus {
         try configuration.check()
+        cradles.enter()
+        defer {
+            cradles.leave()
+            cradles.refill()
+        }
         let container = Container(configuration)
         let isNew = containers.withLock { containers in
             guard containers[configuration.id] == nil else { return false }
@@ -21,7 +26,6 @@ extension ContainerEngine {
             container.change { $0.phase = .exited }
             throw error
         }
-        threads.submit { [cradles] in cradles.refill() }
         return try await status(configuration.id)
     }
 
@@ -85,7 +89,8 @@ extension ContainerEngine {
             configuration,
             in: LaunchPlan.Surroundings(
                 firstID: firstID, files: EtcFiles.make(configuration, address: address),
-                cgroups: CgroupView(cgroups.entry(CgroupHandle("any"))), seccomp: try seccompProgram(configuration)))
+                cgroups: CgroupView(cgroups.entry(CgroupHandle("any"))), seccomp: try seccompProgram(configuration),
+                skeleton: directory.skeleton))
     }
 
     func seccompProgram(_ configuration: ContainerConfiguration) throws(ContainerError) -> [UInt64] {
@@ -115,6 +120,8 @@ extension String {
 
 /// The files in /etc that belong to the container rather than to its image.
 enum EtcFiles {
+    static let paths = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]
+
     static func make(_ configuration: ContainerConfiguration, address: String?) -> [(path: String, text: String)] {
         let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"

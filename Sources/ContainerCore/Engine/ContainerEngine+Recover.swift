@@ -10,7 +10,7 @@ extension ContainerEngine {
             try removeStrangers()
         }
         threads.submit { [directory] in directory.empty() }
-        threads.submit { [cradles] in cradles.refill() }
+        cradles.refill()
         return await list()
     }
 

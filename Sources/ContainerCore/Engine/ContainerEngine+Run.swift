@@ -5,6 +5,8 @@ import Synchronization
 extension ContainerEngine {
     package func start(_ id: String) async throws(ContainerError) -> ContainerStatus {
         let container = try find(id)
+        cradles.enter()
+        defer { cradles.leave() }
         try container.state.withLock { state throws(ContainerError) in
             switch state.phase {
             case .prepared:
@@ -53,8 +55,11 @@ extension ContainerEngine {
         }
         // Marked first: an engine that comes after our death freezes what is marked.
         try link?.send(SK_ASK_MARK, flags: 1)
-        let cgroups = cgroups
-        try await threads.run { () throws(ContainerError) in try cgroups.freeze(group) }
+        // Mostly done at once; only what waits for the processes needs a thread that may.
+        if try !cgroups.beginFreezing(group) {
+            let cgroups = cgroups
+            try await threads.run { () throws(ContainerError) in try cgroups.freeze(group) }
+        }
         container.change { if $0.phase == .running { $0.phase = .frozen } }
     }
 
@@ -67,8 +72,7 @@ extension ContainerEngine {
             }
             return state.link
         }
-        let cgroups = cgroups
-        try await threads.run { () throws(ContainerError) in try cgroups.thaw(group) }
+        try cgroups.thaw(group)
         container.change { if $0.phase == .frozen { $0.phase = .running } }
         try link?.send(SK_ASK_MARK, flags: 0)
     }

@@ -31,6 +31,13 @@ final class Cradles: Sendable {
         var beingMade = 0
         var counter: UInt64 = 0
         var isEnded = false
+        var isTended = false
+        /// How many somebody waits for.
+        var operations = 0
+        /// Monotonic nanoseconds.
+        var quietSince: Int64 = 0
+        var missingSince: Int64?
+        var notBefore: Int64 = 0
     }
 
     private let prefix = String(UInt32.random(in: 0...UInt32.max), radix: 36)
@@ -66,17 +73,75 @@ final class Cradles: Sendable {
         return (try make(userNamespace: userNamespace), false)
     }
 
-    /// Makes ready what is missing once half is; to be called where waiting is allowed. Moving a process into its cgroups makes the
-    /// kernel wait for a grace period that moves right after it share, so all are made first and then moved.
-    func refill() {
-        let missing = state.withLock { state in
-            let has = state.waiting.count + state.beingMade
-            guard !state.isEnded, has <= ready / 2 else { return 0 }
-            state.beingMade += ready - has
-            return ready - has
+    /// Between `enter` and `leave` somebody waits for the engine.
+    func enter() { state.withLock { $0.operations += 1 } }
+
+    func leave() {
+        state.withLock { state in
+            state.operations -= 1
+            state.quietSince = sk_monotonic_nanoseconds()
         }
-        // Without the means for one now, containers are made without: they report what is wrong.
+    }
+
+    /// Has what is missing made, on a thread of its own, once nobody has waited for the engine for `quiet`, or has done so for `longest`:
+    /// moving a process into its cgroups holds the kernel's lock of all cgroups for a grace period, some 10 ms, in which no container
+    /// comes or goes.
+    func refill() {
+        let isFirst = state.withLock { state in
+            defer { state.isTended = true }
+            return ready > 0 && !state.isTended && !state.isEnded
+        }
+        if isFirst, !startThread({ self.tend() }) { state.withLock { $0.isTended = false } }
+        changed.wakeAll()
+    }
+
+    private static let quiet: Int64 = 20_000_000
+    private static let longest: Int64 = 1_000_000_000
+
+    private enum Tending {
+        case end, wait
+        case pause(nanoseconds: Int64)
+        case make(Int)
+    }
+
+    private func tend() {
+        sk_name_thread("cradles")
+        while true {
+            let seen = changed.generation
+            switch state.withLock({ next(&$0, now: sk_monotonic_nanoseconds()) }) {
+            case .end: return
+            case .wait: changed.wait(since: seen)
+            case .pause(let nanoseconds): usleep(UInt32(nanoseconds / 1000) + 1)
+            case .make(let missing):
+                let made = make(missing)
+                state.withLock { state in
+                    state.beingMade = 0
+                    state.missingSince = nil
+                    // Without the means for one now, containers are made without: they report what is wrong.
+                    state.notBefore = made < missing ? sk_monotonic_nanoseconds() + Self.longest : 0
+                }
+                changed.wakeAll()
+            }
+        }
+    }
+
+    private func next(_ state: inout State, now: Int64) -> Tending {
+        if state.isEnded { return .end }
+        let missing = ready - state.waiting.count
+        if missing <= 0 { return .wait }
+        let since = state.missingSince ?? now
+        state.missingSince = since
+        if now < state.notBefore { return .pause(nanoseconds: Self.quiet) }
+        let isQuiet = state.operations == 0 && now - state.quietSince >= Self.quiet
+        if !isQuiet, now - since < Self.longest { return .pause(nanoseconds: Self.quiet / 2) }
+        state.beingMade = missing
+        return .make(missing)
+    }
+
+    /// All are made first and then moved into their cgroups: the moves right after one share its wait. Gives how many came ready.
+    private func make(_ missing: Int) -> Int {
         let made = (0..<missing).compactMap { _ in try? make(userNamespace: true) }
+        var ready = 0
         for cradle in made {
             let isKept =
                 (try? join(cradle)) != nil
@@ -84,10 +149,9 @@ final class Cradles: Sendable {
                     if !state.isEnded { state.waiting.append(cradle) }
                     return !state.isEnded
                 }
-            if !isKept { discard(cradle) }
+            if isKept { ready += 1 } else { discard(cradle) }
         }
-        state.withLock { $0.beingMade -= missing }
-        changed.wakeAll()
+        return ready
     }
 
     /// Ends the ready ones, and those being made once they are.
@@ -97,6 +161,7 @@ final class Cradles: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
+        changed.wakeAll()
         for cradle in left { discard(cradle) }
         while true {
             let seen = changed.generation

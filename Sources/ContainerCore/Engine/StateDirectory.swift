@@ -13,8 +13,26 @@ struct StateDirectory: Sendable {
         self.path = path
         try makeDirectories("\(path)/containers")
         try makeDirectories("\(path)/trash")
+        try Self.makeSkeleton("\(path)/skeleton")
         containers = try Descriptor.directory("\(path)/containers")
         trash = try Descriptor.directory("\(path)/trash")
+    }
+
+    /// A layer below every image's, with the places on which every container has something mounted: without it they were made in each
+    /// container's own layer.
+    var skeleton: String { "\(path)/skeleton" }
+
+    private static func makeSkeleton(_ path: String) throws(ContainerError) {
+        for directory in ["", "/dev", "/proc", "/sys", "/etc"] {
+            guard mkdir(path + directory, 0o755) == 0 || errno == EEXIST else {
+                throw ContainerError(.kernelRefused, "cannot make directory \(path)\(directory)", cause: systemText(errno))
+            }
+            chmod(path + directory, 0o755)
+        }
+        for file in EtcFiles.paths {
+            let number = open(path + file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
+            _ = try Descriptor(number < 0 ? -errno : number, "make \(path)\(file)")
+        }
     }
 
     func directory(of id: String) -> String { "\(path)/containers/\(id)" }

@@ -12,6 +12,8 @@ enum LaunchPlan {
         var cgroups: CgroupView
         /// BPF instructions, eight bytes each; empty for none.
         var seccomp: [UInt64]
+        /// A host directory below all layers; nil for none.
+        var skeleton: String?
     }
 
     /// Names below the container's state directory.
@@ -36,7 +38,7 @@ enum LaunchPlan {
         writer.head.hostname = writer.string(configuration.hostname ?? String(configuration.id.prefix(64)))
         writer.head.upper = writer.string(upper)
         writer.head.work = writer.string(work)
-        writer.head.layers = writer.strings(configuration.layers)
+        writer.head.layers = writer.strings(configuration.layers + (surroundings.skeleton.map { [$0] } ?? []))
         let steps = steps(configuration, in: surroundings)
         let records = steps.map { record($0, &writer) }
         writer.head.steps = writer.records(records)
