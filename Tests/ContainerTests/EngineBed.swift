@@ -14,14 +14,18 @@ final class EngineBed: Sendable {
     let root: String
     let layer: String
 
-    init(subnet: String? = nil, readyCradles: Int = 1) throws {
+    init(
+        subnet: String? = nil, readyCradles: Int = 1, adjust: (inout EngineConfiguration) -> Void = { _ in }
+    ) throws {
         let name = "t" + String(UInt32.random(in: 0...UInt32.max), radix: 36)
         // On a disk: older kernels map no ids on tmpfs.
         root = "/var/lib/sidekick-\(name)"
         layer = "\(root)/layer"
-        configuration = EngineConfiguration(
+        var configuration = EngineConfiguration(
             name: name, stateDirectory: "\(root)/state", runDirectory: "\(root)/run", initPath: Self.initPath, subnet: subnet,
             readyCradles: readyCradles)
+        adjust(&configuration)
+        self.configuration = configuration
         try Self.makeLayer(layer, root)
         current = Mutex(try ContainerEngine(configuration))
     }
@@ -31,6 +35,11 @@ final class EngineBed: Sendable {
     /// Lets the engine go as at its process's end, and goes on with a new one, which has recovered nothing yet.
     func replaceEngine() async throws -> ContainerEngine {
         await engine.shutdown()
+        return try replaceEngine(configuration: configuration)
+    }
+
+    /// Goes on with an engine of another configuration; the one before must have been let go.
+    func replaceEngine(configuration: EngineConfiguration) throws -> ContainerEngine {
         let next = try ContainerEngine(configuration)
         current.withLock { $0 = next }
         return next
@@ -62,6 +71,7 @@ final class EngineBed: Sendable {
         for applet in [
             "sh", "cat", "sleep", "echo", "id", "ls", "mkdir", "touch", "kill", "true", "false", "grep", "wc", "mount",
             "umount", "readlink", "hostname", "dd", "stat", "seq", "head", "rm", "mknod", "chown", "ip", "test", "ps", "sed",
+            "wget", "nslookup", "tty", "stty", "nc", "tr", "cut",
         ] {
             symlink("busybox", "\(layer)/bin/\(applet)")
         }

@@ -4,9 +4,10 @@ import Testing
 
 /// Runs `body` with an engine of its own, and closes it however `body` ends.
 func withEngine(
-    subnet: String? = nil, readyCradles: Int = 1, _ body: (EngineBed) async throws -> Void
+    subnet: String? = nil, readyCradles: Int = 1, adjust: (inout EngineConfiguration) -> Void = { _ in },
+    _ body: (EngineBed) async throws -> Void
 ) async throws {
-    let bed = try EngineBed(subnet: subnet, readyCradles: readyCradles)
+    let bed = try EngineBed(subnet: subnet, readyCradles: readyCradles, adjust: adjust)
     do {
         #expect(try await bed.engine.recover().isEmpty)
         try await body(bed)

@@ -12,6 +12,14 @@ package struct EngineConfiguration: Hashable, Sendable, Codable {
     package var subnet: String?
     /// Whether containers may reach beyond the bridge through the host (masqueraded).
     package var masquerade: Bool
+    /// Whether the engine answers containers' questions for names, and those of this configuration ask it alone. Only for an engine that
+    /// lives as long as its containers: they have no other resolver.
+    package var servesNames = false
+    /// Port at which the host's gateway listens on the bridge's address: what containers send to port 80 of that address goes there. Nil
+    /// for no gateway.
+    package var gatewayPort: UInt16?
+    /// Largest packet of the bridge and the containers' links, 1280 to 65,535; that of the default route's link when nil.
+    package var mtu: UInt32?
     /// How many guards with empty namespaces are kept ready, so that preparing a container costs its root file system only; 0 for none.
     package var readyCradles: Int
 

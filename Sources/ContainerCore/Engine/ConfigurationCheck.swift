@@ -9,6 +9,9 @@ extension EngineConfiguration {
         for path in [stateDirectory, runDirectory, initPath] where !path.hasPrefix("/") {
             throw ContainerError(.invalidConfiguration, "engine \(name): \"\(path)\" must be an absolute path")
         }
+        if let mtu, !(1280...65_535).contains(mtu) {
+            throw ContainerError(.invalidConfiguration, "engine \(name): mtu \(mtu) is not between 1280 and 65535")
+        }
     }
 }
 

@@ -88,7 +88,8 @@ extension ContainerEngine {
         try LaunchPlan.compile(
             configuration,
             in: LaunchPlan.Surroundings(
-                firstID: firstID, files: EtcFiles.make(configuration, address: address),
+                firstID: firstID,
+                files: EtcFiles.make(configuration, address: address, nameServer: address == nil ? nil : nameServer),
                 cgroups: CgroupView(cgroups.entry(CgroupHandle("any"))), seccomp: try seccompProgram(configuration),
                 skeleton: directory.skeleton))
     }
@@ -122,23 +123,26 @@ extension String {
 enum EtcFiles {
     static let paths = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]
 
-    static func make(_ configuration: ContainerConfiguration, address: String?) -> [(path: String, text: String)] {
+    static func make(
+        _ configuration: ContainerConfiguration, address: String?, nameServer: IPv4Address? = nil
+    ) -> [(path: String, text: String)] {
         let hostname = configuration.hostname ?? String(configuration.id.prefix(64))
         var hosts = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         if let address { hosts += "\(address)\t\(hostname)\n" }
         return [
-            ("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts), ("/etc/resolv.conf", configuration.resolver ?? resolver),
+            ("/etc/hostname", "\(hostname)\n"), ("/etc/hosts", hosts),
+            ("/etc/resolv.conf", configuration.resolver ?? resolver(nameServer)),
         ]
     }
 
-    /// The host's own, but for servers that only the host reaches.
-    private static var resolver: String {
-        let file = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return "" }
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: 16384)
-        let got = read(file, &bytes, bytes.count)
-        let lines = String(decoding: bytes.prefix(max(got, 0)), as: UTF8.self).split(separator: "\n")
+    /// The host's own, but for servers that only the host reaches; with the engine's name server that one alone, which is asked again soon
+    /// since it may be starting anew.
+    private static func resolver(_ nameServer: IPv4Address?) -> String {
+        let lines = hostResolverText().split(separator: "\n")
+        if let nameServer {
+            let kept = lines.filter { $0.hasPrefix("search ") || $0.hasPrefix("options ") }.map { "\($0)\n" }.joined()
+            return kept + "nameserver \(nameServer)\noptions timeout:1 attempts:5\n"
+        }
         return lines.filter { !$0.hasPrefix("nameserver 127.") && !$0.hasPrefix("nameserver ::1") }.map { "\($0)\n" }.joined()
     }
 }

@@ -6,6 +6,7 @@ extension ContainerEngine {
     package func recover() async throws(ContainerError) -> [ContainerStatus] {
         try await threads.run { [self] () throws(ContainerError) in
             try network?.open()
+            startNames()
             for id in directory.ids() { try recover(id) }
             try removeStrangers()
         }

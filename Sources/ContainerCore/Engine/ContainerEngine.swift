@@ -21,6 +21,9 @@ package final class ContainerEngine: ContainerRuntime {
     let listeners = ExitListeners()
     let step: StepObserver
     let containers = Mutex<[String: Container]>([:])
+    /// Answers containers' questions for names, from `recover` on where the configuration wants it and port 53 is free.
+    let nameService = Mutex<NameService?>(nil)
+    private let troubles = Mutex<[String]>([])
 
     /// Makes the engine's directories and takes its copy of `sidekick-init`; nothing runs yet.
     /// - Throws: `invalidConfiguration`, or what the kernel refused.
@@ -42,8 +45,10 @@ package final class ContainerEngine: ContainerRuntime {
 
     /// Lets go of everything but leaves containers and their guards running, for a later engine to adopt.
     package func shutdown() async {
-        let cradles = cradles
-        _ = try? await threads.run { () throws(ContainerError) in cradles.end() }
+        _ = try? await threads.run { [self] () throws(ContainerError) in
+            cradles.end()
+            stopNames()
+        }
         watcher.end()
         threads.end()
         runThreads.end()
@@ -54,8 +59,9 @@ package final class ContainerEngine: ContainerRuntime {
     package func destroy() async throws(ContainerError) {
         for id in containers.withLock({ $0.keys.sorted() }) { try await remove(id) }
         let cradles = cradles, network = network, cgroups = cgroups
-        try await threads.run { () throws(ContainerError) in
+        try await threads.run { [self] () throws(ContainerError) in
             cradles.end()
+            stopNames()
             try network?.destroy()
             try cgroups.destroy()
         }
@@ -64,6 +70,11 @@ package final class ContainerEngine: ContainerRuntime {
     }
 
     // MARK: - What is known
+
+    /// What this host cannot do for containers, one sentence each; complete after `recover`.
+    package var notes: [String] { cgroups.notes + troubles.withLock { $0 } }
+
+    func note(_ trouble: String) { troubles.withLock { $0.append(trouble) } }
 
     func find(_ id: String) throws(ContainerError) -> Container {
         guard let container = containers.withLock({ $0[id] }), container.status != nil else {

@@ -14,6 +14,7 @@ package final class ContainerNetwork: Sendable {
     private let names: NetworkNames
     private let subnet: IPv4Subnet
     private let rules: PacketRules
+    private let mtu: UInt32?
     private let state: Mutex<State>
 
     private struct State: ~Copyable {
@@ -34,16 +35,22 @@ package final class ContainerNetwork: Sendable {
         }
         self.subnet = subnet
         names = NetworkNames(engine: configuration.name)
-        rules = PacketRules(table: names.table, bridge: names.bridge, subnet: subnet, masquerade: configuration.masquerade)
+        mtu = configuration.mtu
+        rules = PacketRules(
+            table: names.table, bridge: names.bridge, subnet: subnet, masquerade: configuration.masquerade,
+            gatewayPort: configuration.gatewayPort)
         state = Mutex(State(netlink: try Netlink(), pool: AddressPool(subnet.hosts)))
     }
+
+    /// The bridge's own address, the containers' default route.
+    package var gateway: IPv4Address { subnet.gateway }
 
     /// Makes what is missing of bridge, gateway address, forwarding and packet rules. To be called once, before anything else.
     package func open() throws(ContainerError) {
         try state.withLock { state throws(ContainerError) in
             let uplinks = defaultRouteLinks()
             let mtus = uplinks.compactMap { link in (try? state.netlink.call("") { sk_link_mtu(&$0, link) }).map { UInt32($0) } }
-            state.mtu = mtus.min() ?? 1500
+            state.mtu = mtu ?? mtus.min() ?? 1500
             try makeBridge(&state)
             for link in [names.bridge] + (rules.masquerade ? uplinks : []) { try allowForwarding(link) }
             try rules.load()

@@ -2,12 +2,14 @@ import Glibc
 import LinuxShims
 
 /// The engine's nftables table: what leaves the bridge is masqueraded, nobody outside opens connections to containers, and containers
-/// reach one another only through the gateway. Loaded once per engine, whatever the number of containers.
+/// reach one another only through the gateway, which they find at port 80 of the bridge's address. Loaded once per engine, whatever the number of containers.
 struct PacketRules {
     let table: String
     let bridge: String
     let subnet: IPv4Subnet
     let masquerade: Bool
+    /// Where the gateway really listens on that address; nil for nowhere.
+    let gatewayPort: UInt16?
 
     /// Replaces the table in one transaction.
     func load() throws(ContainerError) {
@@ -32,6 +34,16 @@ struct PacketRules {
                 }
 
             """ : ""
+        let redirection =
+            gatewayPort.map { port in
+                """
+                    chain prerouting {
+                        type nat hook prerouting priority dstnat; policy accept;
+                        iifname "\(bridge)" ip daddr \(subnet.gateway) tcp dport 80 redirect to :\(port)
+                    }
+
+                """
+            } ?? ""
         return """
             add table inet \(table)
             delete table inet \(table)
@@ -43,7 +55,7 @@ struct PacketRules {
             \(beyond)        oifname "\(bridge)" ct state established,related accept
                     oifname "\(bridge)" drop
                 }
-            \(translation)}
+            \(translation)\(redirection)}
 
             """
     }

@@ -24,22 +24,32 @@ struct AgentCommand: AsyncParsableCommand {
         String?
     @Option(help: ArgumentHelp("What placement may ask for, KEY=VALUE; repeat for more.", valueName: "label")) var label:
         [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "Port of this host's gateway, which containers reach as http://SERVICE.sidekick.internal; it must listen on the bridge's address.",
+            valueName: "port"))
+    var gatewayPort: UInt16 = 8080
     @OptionGroup var engine: EngineOptions
     @OptionGroup var daemon: DaemonOptions
 
     func run() async throws {
         guard geteuid() == 0 else { throw CommandFailure(.refused, "agent: needs root, to make containers") }
         let logger = daemon.logger("agent")
-        let engineConfiguration = try engine.configuration(data: data, run: run)
+        var engineConfiguration = try engine.configuration(data: data, run: run)
+        engineConfiguration.servesNames = true
+        engineConfiguration.gatewayPort = gatewayPort
         let configuration = AgentConfiguration(
             host: host ?? ProcessInfo.processInfo.hostName, controller: controller, secret: try DaemonOptions.secret(secretFile),
             stateDirectory: data, gatewaySocket: GatewayCommand.agentSocket(run), engine: engineConfiguration, imagesRoot: images,
             labels: try labels(), version: SidekickVersion.text)
         do {
+            let runtime = try ContainerEngine(engineConfiguration)
             let server = AgentServer(
-                configuration: configuration, runtime: try ContainerEngine(engineConfiguration),
-                images: try ImageStore(root: images), logger: logger
-            ) { ReadyNotice.announce() }
+                configuration: configuration, runtime: runtime, images: try ImageStore(root: images), logger: logger
+            ) {
+                for note in runtime.notes { logger.warning("\(note)") }
+                ReadyNotice.announce()
+            }
             try await DaemonRun.untilSignalled(logger) { try await server.run() }
         } catch let error as AgentError {
             throw CommandFailure(error.code == .inputOutput ? .failed : .refused, error.description)

@@ -9,19 +9,23 @@ struct EngineOptions: ParsableArguments {
         help: ArgumentHelp("Names this instance's bridge, cgroups and nftables table; 1-8 of a-z and 0-9.", valueName: "name"))
     var name = "main"
     @Option(help: ArgumentHelp("Subnet of the containers' bridge.", valueName: "cidr")) var subnet = "10.88.0.0/16"
+    @Option(help: ArgumentHelp("Largest packet of the bridge; that of the host's uplink when not given.", valueName: "bytes"))
+    var mtu: UInt32?
     @Option(help: ArgumentHelp("The sidekick-init executable; beside this one when not given.", valueName: "path")) var initPath:
         String?
 
     var arguments: [String] {
-        ["--name", name, "--subnet", subnet] + (initPath.map { ["--init-path", $0] } ?? [])
+        ["--name", name, "--subnet", subnet] + (mtu.map { ["--mtu", "\($0)"] } ?? [])
+            + (initPath.map { ["--init-path", $0] } ?? [])
     }
 
     /// - Throws: `CommandFailure.refused` when there is no sidekick-init.
     func configuration(data: String, run: String) throws -> EngineConfiguration {
-        EngineConfiguration(
+        var configuration = EngineConfiguration(
             name: name, stateDirectory: "\(data)/containers", runDirectory: "\(run)/containers",
-            initPath: try Self.initPath(initPath),
-            subnet: subnet)
+            initPath: try Self.initPath(initPath), subnet: subnet)
+        configuration.mtu = mtu
+        return configuration
     }
 
     /// - Throws: `CommandFailure.refused` when there is no sidekick-init.

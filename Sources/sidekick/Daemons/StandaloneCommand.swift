@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerCore
 import FoundationEssentials
 import Glibc
 import UnixSignals
@@ -107,7 +108,8 @@ struct StandaloneLayout {
     /// The daemons in starting order, with their arguments.
     func daemons(listen: String, tls: TLSOptions, agents: String, engine: EngineOptions) -> [(name: String, arguments: [String])]
     {
-        [
+        let gateway = InternalGateway(listen: listen, subnet: engine.subnet)
+        return [
             (
                 "controller",
                 [
@@ -121,9 +123,29 @@ struct StandaloneLayout {
                 [
                     "agent", "--controller", agents, "--data", "\(data)/agent", "--run", run, "--images", images, "--secret-file",
                     secret,
-                ] + engine.arguments
+                ] + (gateway.map { ["--gateway-port", "\($0.port)"] } ?? []) + engine.arguments
             ),
-            ("gateway", ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run] + tls.arguments),
+            (
+                "gateway",
+                ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run]
+                    + (gateway?.listen.map { ["--listen", $0] } ?? []) + tls.arguments
+            ),
         ]
+    }
+}
+
+/// Where the gateway is found from inside containers: at the bridge's address, at the port where it listens anyway.
+struct InternalGateway: Hashable {
+    let port: UInt16
+    /// Where it must listen besides; nil when it listens on every address already.
+    let listen: String?
+
+    /// Nil when the gateway listens at no port that is known beforehand.
+    init?(listen: String, subnet: String) {
+        guard let colon = listen.lastIndex(of: ":"), let port = UInt16(listen[listen.index(after: colon)...]), port != 0,
+            let bridge = IPv4Subnet(subnet)?.gateway
+        else { return nil }
+        self.port = port
+        self.listen = ["0.0.0.0", "[::]", "\(bridge)"].contains(listen[..<colon]) ? nil : "\(bridge):\(port)"
     }
 }

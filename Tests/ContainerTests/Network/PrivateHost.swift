@@ -70,7 +70,7 @@ func onThread(_ body: @escaping @Sendable () -> Void) {
 }
 
 /// Plain blocking TCP, with a deadline of two seconds on everything.
-final class Socket {
+final class Socket: Sendable {
     let descriptor: Int32
 
     init(descriptor: Int32) {
@@ -94,6 +94,18 @@ final class Socket {
         }
         _ = try check(listen(socket.descriptor, 16), "listen")
         return socket
+    }
+
+    /// The port that the system chose.
+    func port() throws -> UInt16 {
+        var address = sockaddr_in()
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        _ = try withUnsafeMutablePointer(to: &address) { pointer in
+            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                try check(getsockname(descriptor, $0, &size), "getsockname")
+            }
+        }
+        return UInt16(bigEndian: address.sin_port)
     }
 
     static func connected(_ host: String, port: UInt16) throws -> Socket {

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxShims
+import Synchronization
 
 /// Answers containers' questions for names at the gateway's address, over UDP and TCP.
 ///
@@ -7,18 +8,21 @@ import LinuxShims
 /// the host reaches. Stateless but for questions under way: after a restart whoever asked asks again.
 package final class NameServer: Sendable {
     private let zone: NameZone
-    private let resolvers: [IPv4Address]
+    private let resolvers: @Sendable () -> [IPv4Address]
     private let datagrams: Int32
     private let connections: Int32
     private let questions: Int32
     private let wake: (read: Int32, write: Int32)
+    private let isClosed = Mutex(false)
 
     /// Listens at the address's port 53 in the calling thread's network namespace.
     ///
-    /// - Parameter resolvers: where other questions go.
-    package init(address: IPv4Address, resolvers: [IPv4Address]) throws(ContainerError) {
+    /// - Parameter resolvers: where other questions go, asked for each of them; the first three are taken.
+    package init(
+        address: IPv4Address, resolvers: @autoclosure @escaping @Sendable () -> [IPv4Address]
+    ) throws(ContainerError) {
         zone = NameZone(address: address)
-        self.resolvers = Array(resolvers.prefix(3))
+        self.resolvers = { Array(resolvers().prefix(3)) }
         var open: [Int32] = []
         func made(_ descriptor: Int32, _ what: String) throws(ContainerError) -> Int32 {
             guard descriptor >= 0 else {
@@ -47,7 +51,15 @@ package final class NameServer: Sendable {
     }
 
     deinit {
-        for descriptor in [datagrams, connections, questions, wake.read, wake.write] { close(descriptor) }
+        closePort()
+        for descriptor in [questions, wake.read, wake.write] { close(descriptor) }
+    }
+
+    private func closePort() {
+        isClosed.withLock { isClosed in
+            if !isClosed { for descriptor in [datagrams, connections] { close(descriptor) } }
+            isClosed = true
+        }
     }
 
     /// Makes `run` return.
@@ -55,11 +67,13 @@ package final class NameServer: Sendable {
         shutdown(wake.write, Int32(SHUT_RDWR))
     }
 
-    /// Serves until `stop`, on the calling thread. Connections are few (an answer that is too long for a datagram) and each gets work of
+    /// Serves until `stop`, once, on the calling thread; the port is free when it returns. Connections are few (an answer that is too long for a datagram) and each gets work of
     /// its own through `submit`.
     package func run(submit: (@escaping @Sendable () -> Void) -> Void) {
+        defer { closePort() }
         var pending = PendingQuestions<(IPv4Address, UInt16)>()
         var random = SystemRandomNumberGenerator()
+        var asked: Set<IPv4Address> = []
         while true {
             var waiting = [datagrams, connections, questions, wake.read].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
             guard poll(&waiting, nfds_t(waiting.count), -1) >= 0 || errno == EINTR else { return }
@@ -69,13 +83,16 @@ package final class NameServer: Sendable {
                 case .reply(let reply): send(reply, datagrams, address, port)
                 case .drop: break
                 case .forward:
+                    let resolvers = resolvers()
+                    if resolvers.isEmpty, let reply = zone.failure(of: message) { send(reply, datagrams, address, port) }
+                    asked = Set(resolvers)
                     let identity = UInt16.random(in: 0...UInt16.max, using: &random)
                     if let passed = pending.pass(message, of: (address, port), as: identity, now: milliseconds()) {
                         for resolver in resolvers { send(passed, questions, resolver, 53) }
                     }
                 }
             }
-            if waiting[2].revents != 0, let (answer, address, port) = receive(questions), port == 53, resolvers.contains(address),
+            if waiting[2].revents != 0, let (answer, address, port) = receive(questions), port == 53, asked.contains(address),
                 let (asker, reply) = pending.take(answer, now: milliseconds())
             {
                 send(reply, datagrams, asker.0, asker.1)
@@ -96,7 +113,7 @@ package final class NameServer: Sendable {
         case .reply(let reply): writeMessage(reply, connection)
         case .drop: return
         case .forward:
-            for resolver in resolvers {
+            for resolver in resolvers() {
                 let onward = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
                 guard onward >= 0 else { return }
                 defer { close(onward) }
@@ -106,6 +123,7 @@ package final class NameServer: Sendable {
                 guard let answer = readMessage(onward) else { continue }
                 return writeMessage(answer, connection)
             }
+            if let reply = zone.failure(of: message) { writeMessage(reply, connection) }
         }
     }
 

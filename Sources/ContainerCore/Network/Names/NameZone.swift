@@ -32,9 +32,18 @@ package struct NameZone: Hashable, Sendable {
         return reply(to: message, question: question, code: .fine, holdsAddress: service.count == 1 && question.isAddress)
     }
 
+    /// The answer to a question that nobody else answers either, so that whoever asked need not wait; nil for what is no question.
+    package func failure(of message: [UInt8]) -> [UInt8]? {
+        guard let question = NameQuestion(in: message),
+            case .reply(let reply) = reply(to: message, question: question, code: .failed)
+        else { return nil }
+        return reply
+    }
+
     private enum Code: UInt8 {
         case fine = 0
         case malformed = 1
+        case failed = 2
         case noSuchName = 3
         case notImplemented = 4
     }
