@@ -145,7 +145,9 @@ let package = Package(
             ] + nio, swiftSettings: strict),
         .testTarget(
             name: "GatewayTests",
-            dependencies: ["Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "LinuxShims", log],
+            dependencies: [
+                "Gateway", "HTTPFraming", "SidekickModel", "AgentProtocol", "EventLoop", "TLS", "COpenSSL", "LinuxShims", log,
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "EventLoop", "SidekickModel"], swiftSettings: strict),

@@ -4,7 +4,7 @@
 #   deploy/setup.sh [build|test|bench]      build is the default; test adds what the tests drive, bench the rivals that benchmarks run beside
 set -euo pipefail
 build=(libarchive-dev libseccomp-dev libsqlite3-dev libzstd-dev libssl-dev zlib1g-dev pkg-config gcc libc6-dev nftables iproute2 kmod sqlite3)
-test=(busybox-static skopeo zstd libcap2-bin python3 qemu-system-x86 e2fsprogs cpio jq curl podman crun runc conmon iptables)
+test=(openssl busybox-static skopeo zstd libcap2-bin python3 qemu-system-x86 e2fsprogs cpio jq curl podman crun runc conmon iptables)
 bench=(haproxy nginx-light wrk protobuf-compiler)
 case ${1:-build} in
   build) wanted=("${build[@]}") ;;

@@ -19,19 +19,22 @@ package final class Certificate: @unchecked Sendable {
 
     /// Reads both out of PEM text. `files` name them in errors.
     init(name: String, pair: CertificatePair, protocols: ApplicationProtocols) throws(TLSError) {
-        self.name = name
-        digest = pair.digest
-        context = try TLSServer.makeContext(protocols)
+        let context = try TLSServer.makeContext(protocols)
+        let leaf: OpaquePointer
         do throws(TLSError) {
-            let leaf = try Self.useChain(pair, context)
-            hosts = Self.hosts(leaf)
-            validFrom = sk_tls_seconds(X509_get0_notBefore(leaf))
-            expires = sk_tls_seconds(X509_get0_notAfter(leaf))
+            leaf = try Self.useChain(pair, context)
             try Self.useKey(pair, context)
         } catch {
             SSL_CTX_free(context)
             throw error
         }
+        // From here on `deinit` frees it.
+        self.name = name
+        self.context = context
+        digest = pair.digest
+        hosts = Self.hosts(leaf)
+        validFrom = sk_tls_seconds(X509_get0_notBefore(leaf))
+        expires = sk_tls_seconds(X509_get0_notAfter(leaf))
         guard !hosts.isEmpty else {
             throw TLSError(
                 "use the certificate", pair.chainFile, reason: "it names no host (no DNS name among its subject's names)")

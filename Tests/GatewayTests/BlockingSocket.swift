@@ -137,11 +137,13 @@ final class BlockingSocket: Sendable {
 
 /// Reads HTTP messages from a blocking socket with code of its own, not the scanner under test.
 final class MessageReader {
-    let socket: BlockingSocket
+    private let read: () -> [UInt8]?
     private var buffer: [UInt8] = []
     private(set) var atEnd = false
 
-    init(_ socket: BlockingSocket) { self.socket = socket }
+    init(_ socket: BlockingSocket) { read = { socket.read() } }
+    /// `read` gives what is there, empty or nil at the end.
+    init(read: @escaping () -> [UInt8]?) { self.read = read }
 
     struct Message {
         var firstLine = ""
@@ -157,7 +159,7 @@ final class MessageReader {
     }
 
     private func more() -> Bool {
-        guard let bytes = socket.read(), !bytes.isEmpty else {
+        guard let bytes = read(), !bytes.isEmpty else {
             atEnd = true
             return false
         }

@@ -94,6 +94,7 @@ final class ScriptedAgent: Sendable {
 /// A gateway, its agent, and the directory they live in; gone after `body`.
 struct TestGateway: Sendable {
     let port: UInt16
+    var tlsPort: UInt16 = 0
     let agent: ScriptedAgent
     let directory: String
 
@@ -111,7 +112,9 @@ struct TestGateway: Sendable {
         change(&configuration)
         let server = try GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let running = Task { try await server.run() }
-        let gateway = TestGateway(port: server.addresses.first?.port ?? 0, agent: agent, directory: directory)
+        let gateway = TestGateway(
+            port: server.addresses.first?.port ?? 0, tlsPort: server.tlsAddresses.first?.port ?? 0, agent: agent,
+            directory: directory)
         let result = await Result {
             try await onThread {
                 try agent.waitForGateway()

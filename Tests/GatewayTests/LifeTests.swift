@@ -8,7 +8,7 @@ import SidekickModel
 import Testing
 
 struct LifeTests {
-    private static func quiet() -> Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+    static func quiet() -> Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
 
     @Test func `a new gateway serves the last routes without the agent`() async throws {
         let replica = try TestReplica()

@@ -37,7 +37,7 @@ struct MetricsTests {
         }
     }
 
-    private static func get(_ path: String, _ socket: String) throws -> String {
+    static func get(_ path: String, _ socket: String) throws -> String {
         let connection = try BlockingSocket.connect(unix: socket)
         connection.write(Array("GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n".utf8))
         guard let message = MessageReader(connection).message(untilClose: true) else { throw TestFailure("no answer") }
