@@ -27,6 +27,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var timeouts = Timeouts()
     /// Keeps `X-Forwarded-*` fields that clients send. Only right when every client is a proxy of one's own.
     package var trustForwarded = false
+    /// Where finished requests are written down; nil for nowhere.
+    package var accessLog: AccessLogConfiguration?
     package var version = "0"
 
     package init(listen: [String], agentSocket: String, stateDirectory: String, threads: Int) {

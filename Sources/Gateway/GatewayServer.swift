@@ -20,6 +20,7 @@ package final class GatewayServer: Sendable {
     package let tlsAddresses: [SocketAddress]
     /// Where it answers `/healthz` and `/metrics`.
     package let adminAddress: SocketAddress?
+    private let accessLog: AccessLogWriter?
 
     private struct State {
         /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
@@ -49,6 +50,7 @@ package final class GatewayServer: Sendable {
         addresses = plain.map(\.address)
         tlsAddresses = secure.map(\.address)
         adminAddress = admin?.address
+        accessLog = try configuration.accessLog.map { try AccessLogWriter($0, log: log) }
         state = Mutex(State(listeners: plain + secure, admin: admin))
     }
 
@@ -69,7 +71,7 @@ package final class GatewayServer: Sendable {
         let hub = Hub(
             configuration: configuration, loops: threads.map(\.loop), controlLoop: controlThread.loop, tls: tls,
             redirect: configuration.redirectsToTLS ? tls.map { TLSRedirect($0.server, port: tlsAddresses.first?.port) } : nil,
-            log: log)
+            accessLog: accessLog, log: log)
         state.withLock { $0.hub = hub }
         defer { state.withLock { $0.hub = nil } }
         hub.onControl { $0.start() }
@@ -77,9 +79,14 @@ package final class GatewayServer: Sendable {
         await stopRequested()
         await drain(hub)
         hub.onControl { $0.stop() }
+        for worker in hub.workers { worker.loop.submit { worker.flushAccessLog() } }
         for thread in threads { await thread.stop() }
+        await accessLog?.close()
         await controlThread.stop()
     }
+
+    /// Opens the access log's file anew, as a log rotator asks for.
+    package func reopenLogs() { accessLog?.reopen() }
 
     /// Takes no more connections, lets requests in flight finish up to the drain time, then makes `run()` return.
     package func shutdown() {

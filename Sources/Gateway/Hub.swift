@@ -16,20 +16,25 @@ final class Hub: @unchecked Sendable {
     let redirect: TLSRedirect?
     let targets = TargetTable()
     let routes = RouteBoard()
+    let replicas = ReplicaBoard()
     /// Counts what was refused before a service was known.
-    let unrouted = ServiceStatistics()
+    let unrouted = StatusCounts()
     /// Open client connections over all loops.
     let connections = Atomic<Int>(0)
+    /// Connections refused because of a limit.
+    let refusedConnections = Atomic<UInt64>(0)
+    let accessLog: AccessLogWriter?
     private(set) var workers: [Worker] = []
     private(set) var control: Control?
 
     init(
         configuration: GatewayConfiguration, loops: [EventLoop], controlLoop: EventLoop, tls: GatewayTLS?, redirect: TLSRedirect?,
-        log: Logger
+        accessLog: AccessLogWriter?, log: Logger
     ) {
         self.log = log
         self.tls = tls
         self.redirect = redirect
+        self.accessLog = accessLog
         workers = loops.enumerated().map { Worker(index: $0.offset, loop: $0.element, hub: self, configuration: configuration) }
         control = Control(loop: controlLoop, hub: self, configuration: configuration)
     }

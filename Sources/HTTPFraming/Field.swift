@@ -36,6 +36,16 @@ package struct Field: Hashable, Sendable {
     package var line: ByteRange { ByteRange(Int(name.start), Int(lineEnd)) }
     var lineEnd: Int32
 
+    /// Whether the field has this name, which is given in lower case.
+    @inlinable package func isNamed(_ lowercased: StaticString, in bytes: UnsafeRawBufferPointer) -> Bool {
+        guard name.count == lowercased.utf8CodeUnitCount else { return false }
+        for index in 0..<name.count {
+            let byte = bytes[Int(name.start) + index]
+            if (byte &- 0x41 < 26 ? byte | 0x20 : byte) != lowercased.utf8Start[index] { return false }
+        }
+        return true
+    }
+
     @inline(__always)
     static func role(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) -> Role {
         func named(_ name: StaticString) -> Bool { ByteClass.equal(bytes, start, end, name) }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -16,4 +17,12 @@ int sk_openat2(int directory, const char *path, uint64_t flags, uint64_t mode, u
 int sk_syncfs(int descriptor)
 {
     return syncfs(descriptor);
+}
+
+int sk_is_file_at(int descriptor, const char *path)
+{
+    struct stat open, named;
+    if (fstat(descriptor, &open) != 0 || stat(path, &named) != 0)
+        return -1;
+    return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
 }

@@ -29,10 +29,23 @@ struct MetricsTests {
                 "sidekick_gateway_requests_open{service=\"web\"} 1", "sidekick_gateway_request_seconds_count{service=\"web\"} 7",
                 "sidekick_gateway_request_seconds_bucket{service=\"web\",le=\"+Inf\"} 7", "sidekick_gateway_agent_connected 1",
                 "# TYPE sidekick_gateway_request_seconds histogram",
+                "# TYPE sidekick_gateway_replica_seconds histogram",
             ] {
                 #expect(lines.contains(line), "\(line) in\n\(text)")
             }
             #expect(lines.contains { $0.hasPrefix("sidekick_gateway_unrouted_requests_total{code=\"4xx\"} ") })
+            // Back for good, the replica's numbers are those of before: a replica's counters belong to its address.
+            try gateway.route([TestGateway.web([replica])])
+            #expect(try held.response().status == 200)
+            let again = try Self.get("/metrics", admin)
+            let name = "{service=\"web\",replica=\"r1\",revision=\"1\""
+            for line in [
+                "sidekick_gateway_replica_requests_total\(name),code=\"2xx\"} 8",
+                "sidekick_gateway_replica_seconds_count\(name)} 8", "sidekick_gateway_replica_requests\(name)} 0",
+                "sidekick_gateway_hold_seconds_count{service=\"web\"} 8",
+            ] {
+                #expect(again.split(separator: "\n").contains { $0 == line }, "\(line) in\n\(again)")
+            }
             #expect(try Self.get("/healthz", admin) == "ok\n")
         }
     }

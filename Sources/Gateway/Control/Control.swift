@@ -69,12 +69,22 @@ final class Control: EventHandler, @unchecked Sendable {
         let list = services.values.sorted { $0.entry.name < $1.entry.name }.map { known in
             MetricsText.Service(
                 name: known.entry.name, statistics: known.entry.statistics.snapshot, load: known.entry.currentSample(now: now),
-                endpoints: known.entry.endpointLoads)
+                endpoints: endpoints(known))
         }
-        return MetricsText(
-            services: list, unrouted: hub.unrouted.snapshot, connections: hub.connections.load(ordering: .relaxed),
-            agentConnected: link.isUp
-        ).text + (hub.tls?.metrics ?? "")
+        let whole = MetricsText.Whole(
+            unrouted: hub.unrouted.snapshot, connections: hub.connections.load(ordering: .relaxed),
+            refusedConnections: hub.refusedConnections.load(ordering: .relaxed), agentConnected: link.isUp,
+            accessLog: hub.accessLog?.counts)
+        return MetricsText(services: list, whole: whole).text + (hub.tls?.metrics ?? "")
+    }
+
+    private func endpoints(_ known: Known) -> [MetricsText.Endpoint] {
+        known.entry.endpointLoads.map { load in
+            let entry = hub.replicas[load.target]
+            let isSame = entry?.replica == load.replica
+            return MetricsText.Endpoint(
+                load: load, revision: isSame ? entry?.revision ?? 0 : 0, statistics: isSame ? entry?.statistics.snapshot : nil)
+        }
     }
 
     func reloadCertificates() { certificates?.reload() }
@@ -97,6 +107,9 @@ final class Control: EventHandler, @unchecked Sendable {
         seconds += 1
         if seconds.isMultiple(of: 5) {
             for worker in hub.workers { worker.loop.submit { worker.sweepIdle() } }
+        }
+        if hub.accessLog != nil {
+            for worker in hub.workers { worker.loop.submit { worker.flushAccessLog() } }
         }
         guard link.isUp else { return }
         let now = loop.now
@@ -151,8 +164,9 @@ final class Control: EventHandler, @unchecked Sendable {
                 hub.log.error("replica \(endpoint.replica) of \(service.route.service) has no address: \(endpoint.address)")
                 return nil
             }
-            return AdmissionEndpoint(
-                replica: endpoint.replica, target: hub.targets.number(of: address), draining: endpoint.draining)
+            let target = hub.targets.number(of: address)
+            hub.replicas.set(endpoint.replica, revision: endpoint.revision, at: target)
+            return AdmissionEndpoint(replica: endpoint.replica, target: target, draining: endpoint.draining)
         }
     }
 

@@ -1,41 +1,55 @@
-import SidekickModel
 import Synchronization
 
 /// Counts what became of one service's requests, over all loops.
 final class ServiceStatistics: Sendable {
-    /// Upper bounds of the duration buckets, in nanoseconds; one more bucket holds what took longer.
-    static let bounds: [Int64] = [
-        500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000, 25_000_000, 50_000_000, 100_000_000, 250_000_000, 500_000_000,
-        1_000_000_000, 2_500_000_000, 5_000_000_000, 10_000_000_000, 30_000_000_000,
-    ]
+    private let classes = StatusCounts()
+    private let total = LatencyHistogram()
+    private let hold = LatencyHistogram()
+    private let bytes = Atomic<UInt64>(0)
 
-    /// By the status' first digit; 0 for requests whose client left or whose response was cut.
-    private let classes = InlineArray<6, Atomic<UInt64>> { _ in Atomic(0) }
-    private let buckets = InlineArray<16, Atomic<UInt64>> { _ in Atomic(0) }
-    private let nanoseconds = Atomic<UInt64>(0)
-
-    /// Counts one request that ended. `status` is what the client was answered, 0 when it got no whole response.
-    func count(status: Int, took: Int64) {
-        classes[min(5, max(0, status / 100))].wrappingAdd(1, ordering: .relaxed)
-        var bucket = 0
-        while bucket < Self.bounds.count, took > Self.bounds[bucket] { bucket += 1 }
-        buckets[bucket].wrappingAdd(1, ordering: .relaxed)
-        nanoseconds.wrappingAdd(UInt64(max(0, took)), ordering: .relaxed)
+    /// Counts one request that ended. `status` is what the client was answered, 0 when it got no whole response. `took` is the time from
+    /// the whole head to the end of the response, `held` the part of it before a replica got the request, both in nanoseconds; `sent` is
+    /// how long the response's body was.
+    func count(status: Int, took: Int64, held: Int64, sent: Int) {
+        classes.count(status)
+        total.count(took)
+        hold.count(held)
+        bytes.wrappingAdd(UInt64(sent), ordering: .relaxed)
     }
 
     /// What was counted since the gateway started.
     struct Snapshot {
         /// By the status' first digit.
         var classes: [UInt64]
-        /// Not cumulative, in the order of `bounds`, then the rest.
-        var buckets: [UInt64]
-        var seconds: Double
+        var total: LatencyHistogram.Snapshot
+        var hold: LatencyHistogram.Snapshot
+        var bytes: UInt64
     }
 
     var snapshot: Snapshot {
         Snapshot(
-            classes: classes.indices.map { classes[$0].load(ordering: .relaxed) },
-            buckets: buckets.indices.map { buckets[$0].load(ordering: .relaxed) },
-            seconds: Double(nanoseconds.load(ordering: .relaxed)) / 1e9)
+            classes: classes.snapshot, total: total.snapshot, hold: hold.snapshot, bytes: bytes.load(ordering: .relaxed))
     }
+}
+
+/// Counts what became of one replica's requests, over all loops.
+final class ReplicaStatistics: Sendable {
+    private let classes = StatusCounts()
+    private let time = LatencyHistogram()
+
+    /// Counts one request the replica had: what its client was answered, and how many nanoseconds after the replica was chosen the
+    /// response had ended.
+    func count(status: Int, took: Int64) {
+        classes.count(status)
+        time.count(took)
+    }
+
+    /// What was counted since the replica was first routed to.
+    struct Snapshot {
+        /// By the status' first digit.
+        var classes: [UInt64]
+        var time: LatencyHistogram.Snapshot
+    }
+
+    var snapshot: Snapshot { Snapshot(classes: classes.snapshot, time: time.snapshot) }
 }

@@ -10,6 +10,8 @@ extension ClientConnection {
     func forward(to ref: EndpointRef, target: Int32) -> Bool {
         guard phase == .waiting, exchange.ref == nil else { return false }
         exchange.ref = ref
+        exchange.target = target
+        exchange.forwarded = worker.now
         phase = .exchanging
         exchange.sent = 0
         // A request that must not be sent twice goes only where the replica is known to be still there.

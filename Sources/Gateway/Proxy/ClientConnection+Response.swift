@@ -78,6 +78,7 @@ extension ClientConnection {
         // A client of HTTP/1.0 knows no chunks, and its request said so.
         guard exchange.minorVersion > 0 || head.body != .chunked else { return fail(.replicaUnclear) }
         exchange.responseBegan = true
+        exchange.responded = worker.now
         exchange.answered = true
         exchange.status = head.status
         exchange.upstreamKeepAlive = head.keepAlive
@@ -121,7 +122,9 @@ extension ClientConnection {
     private func extendReady(_ upstream: UpstreamConnection) -> Bool {
         let rest = UnsafeRawBufferPointer(rebasing: upstream.input.bytes[exchange.responseReady...])
         do throws(FramingError) {
-            exchange.responseReady += try exchange.response.take(rest)
+            let count = try exchange.response.take(rest)
+            exchange.responseReady += count
+            exchange.responseBytes += count
             return true
         } catch {
             worker.hub.log.warning("malformed response body from a replica of \(exchange.service?.name ?? ""): \(error)")
@@ -228,6 +231,7 @@ extension ClientConnection {
 
     private func beginTunnel(_ head: ResponseHead, _ upstream: UpstreamConnection) {
         exchange.responseBegan = true
+        exchange.responded = worker.now
         exchange.answered = true
         exchange.closeAfter = true
         exchange.status = head.status

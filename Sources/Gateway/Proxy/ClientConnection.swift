@@ -44,6 +44,8 @@ final class ClientConnection: EventHandler {
     /// When the head that is being read began.
     private var headBegan: Instant?
     private(set) var clientLines: [UInt8] = []
+    /// The client's address in text; empty for a Unix socket.
+    private(set) var clientText: [UInt8] = []
 
     init(worker: Worker, slot: Int, serial: UInt32, transport: consuming Transport) {
         self.worker = worker
@@ -63,9 +65,9 @@ final class ClientConnection: EventHandler {
             worker.hub.log.error("\(error)")
             return close()
         }
-        if case .unix? = transport.peerAddress() {
-        } else if let address = transport.peerAddress() {
-            clientLines = Array("X-Forwarded-For: \(address.hostText)\r\n".utf8)
+        if let address = transport.peerAddress(), address.port != nil {
+            clientText = Array(address.hostText.utf8)
+            clientLines = Array("X-Forwarded-For: ".utf8) + clientText + Array("\r\n".utf8)
         }
         if !worker.configuration.trustForwarded {
             clientLines += Array("X-Forwarded-Proto: \(transport.isSecure ? "https" : "http")\r\n".utf8)
@@ -180,6 +182,8 @@ final class ClientConnection: EventHandler {
         exchange.arrived = worker.now
         exchange.body = BodyScanner(head.body, limits: worker.configuration.framing)
         exchange.requestDone = exchange.body.isDone
+        let newID = worker.newID()
+        if let log = worker.accessLog { exchange.logDraft = beginLog(log, head, newID) }
         var path = head.path.of(bytes)
         if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
         if !transport.isSecure, let redirect = worker.hub.redirect,
@@ -197,14 +201,14 @@ final class ClientConnection: EventHandler {
         exchange.service = service
         request.clear()
         let context = HeadWriter.Context(
-            clientLines: clientLines, trustForwarded: worker.configuration.trustForwarded, newID: worker.newID())
+            clientLines: clientLines, trustForwarded: worker.configuration.trustForwarded, newID: newID)
         HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
         input.consume(Int(head.bytes.end))
         scanner.reset()
         if !exchange.requestDone, !takeWholeBody() { return }
         input.rest(worker.pool)
         // One who has ended its side already would be told of by no further event.
-        if transport.peerClosed, input.isEmpty, exchange.requestDone { return close() }
+        if transport.peerClosed, input.isEmpty, exchange.requestDone { return leave() }
         phase = .waiting
         waitForNobody()
         worker.step(service, .arrived(id))
@@ -244,6 +248,7 @@ final class ClientConnection: EventHandler {
     /// Gives the gateway's own answer to the request. A client whose request was not read whole is closed after it.
     func answer(_ answer: LocalAnswer, close: Bool) {
         exchange.status = answer.status
+        exchange.responseBytes = answer.explanation.utf8.count + 1
         let ends = close || !exchange.keepAlive || !exchange.requestDone || worker.isDraining
         answer.write(into: &output, close: ends, toHead: exchange.method == .head, minorVersion: exchange.minorVersion)
         endRequest(close: ends)
@@ -264,14 +269,6 @@ final class ClientConnection: EventHandler {
         phase = .ending
         wait(timeouts.client)
         finishEnding()
-    }
-
-    private func countRequest(status: Int) {
-        if let service = exchange.service {
-            service.statistics.count(status: status, took: worker.now.nanoseconds - exchange.arrived.nanoseconds)
-        } else {
-            worker.hub.unrouted.count(status: status, took: 0)
-        }
     }
 
     /// Sends what is left, then ends our direction and waits for the client's end: closing while it still sends would reset the
@@ -333,7 +330,7 @@ final class ClientConnection: EventHandler {
         exchange.upstream?.close()
         exchange.upstream = nil
         let waited = phase == .waiting
-        if service != nil { countRequest(status: 0) }
+        if service != nil || exchange.logDraft >= 0 { countRequest(status: 0) }
         close()
         guard let service else { return }
         if let ref {

@@ -9,6 +9,15 @@ struct Exchange {
     var ref: EndpointRef?
     var upstream: UpstreamConnection?
     var arrived = Instant.zero
+    /// The replica that has or had the request last; -1 before.
+    var target: Int32 = -1
+    /// When the replica was chosen, and when its response head came.
+    var forwarded = Instant.zero
+    var responded: Instant?
+    /// How long the body of the response is, as far as it is known to be.
+    var responseBytes = 0
+    /// The request's draft in the loop's access log; -1 when there is none.
+    var logDraft: Int32 = -1
     /// What the client was answered; 0 before.
     var status = 0
     var method = Method.other

@@ -57,8 +57,7 @@ enum HeadWriter {
         }
         if !hasID {
             out.append("X-Request-Id: ")
-            appendHexadecimal(context.newID.0, &out)
-            appendHexadecimal(context.newID.1, &out)
+            withHexadecimal(context.newID) { out.append($0) }
             out.append("\r\n")
         }
         out.append("\r\n")
@@ -105,14 +104,18 @@ enum HeadWriter {
         if start < end { out.append(UnsafeRawBufferPointer(rebasing: bytes[start..<end])) }
     }
 
-    private static func appendHexadecimal(_ number: UInt64, _ out: inout ByteQueue) {
-        var text: (UInt64, UInt64) = (0, 0)
-        withUnsafeMutableBytes(of: &text) { digits in
-            for index in 0..<16 {
-                let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * index)) & 15
+    /// Calls `body` with the 32 digits of a request id.
+    static func withHexadecimal<Result>(
+        _ number: (UInt64, UInt64), _ body: (UnsafeRawBufferPointer) -> Result
+    ) -> Result {
+        var text: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+        return withUnsafeMutableBytes(of: &text) { digits in
+            for index in 0..<32 {
+                let half = index < 16 ? number.0 : number.1
+                let digit = UInt8(truncatingIfNeeded: half >> UInt64(60 - 4 * (index & 15))) & 15
                 digits[index] = digit < 10 ? 0x30 + digit : 0x57 + digit
             }
-            out.append(UnsafeRawBufferPointer(digits))
+            return body(UnsafeRawBufferPointer(digits))
         }
     }
 }

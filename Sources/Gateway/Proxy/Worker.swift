@@ -16,6 +16,9 @@ final class Worker: @unchecked Sendable {
     let pool = BlockPool()
     private var routes = RouteTable.empty
     private var routesSeen: UInt64 = 0
+    private var replicas: [ReplicaEntry?] = []
+    private var replicasSeen: UInt64 = 0
+    let accessLog: AccessLog?
     /// For heads that are written and sent at once.
     var scratch = ByteQueue()
     private(set) var isDraining = false
@@ -37,6 +40,7 @@ final class Worker: @unchecked Sendable {
         self.loop = loop
         self.hub = hub
         self.configuration = configuration
+        accessLog = hub.accessLog.map { AccessLog($0) }
         var generator = SystemRandomNumberGenerator()
         random = generator.next()
     }
@@ -110,6 +114,14 @@ final class Worker: @unchecked Sendable {
         hub.routes.refresh(&routes, &routesSeen)
         return routes.service(authority: authority, path: path)
     }
+
+    /// The replica behind a target, as long as the agent lists it.
+    func replica(at target: Int32) -> ReplicaEntry? {
+        hub.replicas.refresh(&replicas, &replicasSeen)
+        return Int(target) < replicas.count ? replicas[Int(target)] : nil
+    }
+
+    func flushAccessLog() { accessLog?.flush() }
 
     // MARK: Admission
 

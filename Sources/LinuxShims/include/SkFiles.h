@@ -21,3 +21,6 @@ int sk_syncfs(int descriptor);
 
 /// O_PATH of fcntl.h, which Swift's Glibc module hides.
 enum { SK_O_PATH = 010000000 };
+
+/// Whether `path` names the file that `descriptor` has open: 1 or 0, or -1 with errno when there is no such path.
+int sk_is_file_at(int descriptor, const char *path);

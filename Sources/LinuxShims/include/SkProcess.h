@@ -10,3 +10,9 @@ int sk_pipe(int descriptors[2]);
 
 /// Nanoseconds since 1970.
 int64_t sk_wall_nanoseconds(void);
+
+/// Keeps SIGPIPE from the calling thread: writing to a pipe without a reader fails with EPIPE instead.
+void sk_block_sigpipe(void);
+
+/// Raises this process's limit of open descriptors as far as it may go; returns the limit now in force, or -1 with errno.
+int64_t sk_raise_descriptor_limit(void);

@@ -31,6 +31,7 @@ package struct AdmissionEndpoint: Hashable, Sendable {
 /// What one endpoint has at one moment.
 package struct EndpointLoad: Hashable, Sendable {
     package var replica: ReplicaID
+    package var target: Int32
     package var draining: Bool
     package var inFlight: Int
 }

@@ -78,7 +78,9 @@ package struct ServiceAdmission: Sendable {
     package var endpointLoads: [EndpointLoad] {
         endpoints.listed.map { index in
             let slot = endpoints.slots[index]
-            return EndpointLoad(replica: slot.endpoint.replica, draining: slot.endpoint.draining, inFlight: slot.inFlight)
+            return EndpointLoad(
+                replica: slot.endpoint.replica, target: slot.endpoint.target, draining: slot.endpoint.draining,
+                inFlight: slot.inFlight)
         }
     }
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import FoundationEssentials
+import EventLoop
 import Gateway
 import Logging
 import UnixSignals
@@ -9,7 +9,7 @@ struct GatewayCommand: AsyncParsableCommand {
         commandName: "gateway", abstract: "Run the request router of this host.",
         discussion: """
             Takes HTTP/1.1 requests, plain and by TLS, routes them by host and path, measures them, and holds them while a replica comes online. Serves from its last
-            routing table while the agent is gone. TERM lets requests in flight finish.
+            routing table while the agent is gone. TERM lets requests in flight finish; HUP reads certificates again and opens the access log anew.
             """)
 
     @Option(help: ArgumentHelp("Where it listens; repeat for more.", valueName: "address:port")) var listen: [String] = [
@@ -20,6 +20,7 @@ struct GatewayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
     @Option(help: "Event loops; one per core is right.") var threads = 1
     @OptionGroup var tls: TLSOptions
+    @OptionGroup var traffic: GatewayOptions
     @OptionGroup var daemon: DaemonOptions
 
     static func agentSocket(_ run: String) -> String { "\(run)/gateway.sock" }
@@ -32,16 +33,25 @@ struct GatewayCommand: AsyncParsableCommand {
         configuration.tlsListen = tls.tlsListen
         configuration.certificates = tls.certificates
         configuration.redirectsToTLS = tls.redirectHttps
+        configuration.version = SidekickVersion.text
+        try traffic.apply(to: &configuration)
         do {
             server = try GatewayServer(configuration, log: logger)
         } catch let error as ListenError {
             throw CommandFailure(.refused, "gateway: \(error)")
+        } catch let error as SystemError {
+            throw CommandFailure(.refused, "gateway: \(error)")
         }
-        ReadyNotice.announce()
+        // The default action of HUP would end the gateway: it is taken before anything is served.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         let reloading = Task {
-            for await _ in await UnixSignalsSequence(trapping: .sighup) { server.reloadCertificates() }
+            for await _ in hangups {
+                server.reloadCertificates()
+                server.reopenLogs()
+            }
         }
         defer { reloading.cancel() }
+        ReadyNotice.announce()
         try await DaemonRun.untilSignalled(logger) {
             try await withTaskCancellationHandler {
                 try await server.run()

@@ -19,6 +19,7 @@ struct StandaloneCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the controller listens for agents.", valueName: "address:port")) var agents =
         "127.0.0.1:7070"
     @OptionGroup var tls: TLSOptions
+    @OptionGroup var traffic: GatewayOptions
     @OptionGroup var engine: EngineOptions
     @Flag(help: "Leave containers running when stopped; the next start takes them over.") var keep = false
     @Option(help: ArgumentHelp("How much is logged: debug, info, notice, warning or error.", valueName: "level"))
@@ -30,7 +31,8 @@ struct StandaloneCommand: AsyncParsableCommand {
         try layout.make()
         let (events, sink) = AsyncStream.makeStream(of: (String, SupervisedDaemon.Event).self)
         let program = try OwnExecutable.path()
-        let daemons = layout.daemons(listen: listen, tls: tls, agents: agents, engine: engine).map { name, arguments in
+        let daemons = layout.daemons(listen: listen, tls: tls, agents: agents, traffic: traffic, engine: engine).map {
+            name, arguments in
             SupervisedDaemon(
                 name: name, program: program, arguments: arguments + ["--die-with-parent", "--log-level", logLevel.rawValue]
             ) {
@@ -106,8 +108,9 @@ struct StandaloneLayout {
     }
 
     /// The daemons in starting order, with their arguments.
-    func daemons(listen: String, tls: TLSOptions, agents: String, engine: EngineOptions) -> [(name: String, arguments: [String])]
-    {
+    func daemons(
+        listen: String, tls: TLSOptions, agents: String, traffic: GatewayOptions, engine: EngineOptions
+    ) -> [(name: String, arguments: [String])] {
         let gateway = InternalGateway(listen: listen, subnet: engine.subnet)
         return [
             (
@@ -128,7 +131,7 @@ struct StandaloneLayout {
             (
                 "gateway",
                 ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run]
-                    + (gateway?.listen.map { ["--listen", $0] } ?? []) + tls.arguments
+                    + (gateway?.listen.map { ["--listen", $0] } ?? []) + tls.arguments + traffic.arguments
             ),
         ]
     }
