@@ -57,6 +57,35 @@ package struct ChunkedScanner: Hashable, Sendable {
         return index
     }
 
+    /// Whether a trailer of this name is refused.
+    static func isForbiddenTrailer(_ name: UnsafeRawBufferPointer) -> Bool { forbidden.contains(name.reduce(hashStart, hash)) }
+
+    /// What a stretch of a chunked body is.
+    package enum Piece: Hashable, Sendable { case framing, data, trailers }
+
+    /// Like `take`, but goes no further than to where the bytes change from one piece to the next, for a reader that takes the coding
+    /// off. The bytes of trailers are their lines with the empty line behind them.
+    package mutating func takePiece(_ bytes: UnsafeRawBufferPointer) throws(FramingError) -> (count: Int, piece: Piece) {
+        let piece = self.piece
+        if piece == .data {
+            return (try take(UnsafeRawBufferPointer(rebasing: bytes.prefix(Int(min(left, UInt64(bytes.count)))))), .data)
+        }
+        var index = 0
+        while index < bytes.count, state != .done, self.piece == piece {
+            try step(bytes[index])
+            index += 1
+        }
+        return (index, piece)
+    }
+
+    private var piece: Piece {
+        switch state {
+        case .data: .data
+        case .trailerStart, .trailerName, .trailerValue, .trailerEnd, .lastFeed, .done: .trailers
+        default: .framing
+        }
+    }
+
     private mutating func step(_ byte: UInt8) throws(FramingError) {
         switch state {
         case .sizeStart:

@@ -1,45 +1,50 @@
 /// Bytes that wait to be sent: appended at the end, consumed at the front.
-struct ByteQueue: ~Copyable {
-    private var base: UnsafeMutableRawPointer?
-    private var capacity = 0
-    private var start = 0
-    private var end = 0
+package struct ByteQueue: ~Copyable {
+    @usableFromInline package var base: UnsafeMutableRawPointer?
+    @usableFromInline package var capacity = 0
+    @usableFromInline package var start = 0
+    @usableFromInline package var end = 0
 
-    init() {}
-    deinit { base?.deallocate() }
+    @inlinable package init() {}
+    @inlinable deinit { base?.deallocate() }
 
-    var count: Int { end &- start }
-    var isEmpty: Bool { start == end }
-    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count) }
+    @inlinable package var count: Int { end &- start }
+    @inlinable package var isEmpty: Bool { start == end }
+    @inlinable package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count) }
 
     /// The bytes from `offset` on.
-    func suffix(from offset: Int) -> UnsafeRawBufferPointer {
+    @inlinable package func suffix(from offset: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base.map { $0 + start + offset }, count: count - offset)
     }
 
-    mutating func append(_ source: UnsafeRawBufferPointer) {
+    @inlinable package mutating func append(_ source: UnsafeRawBufferPointer) {
         guard let from = source.baseAddress, source.count > 0 else { return }
         reserve(source.count).copyMemory(from: from, byteCount: source.count)
         end &+= source.count
     }
 
-    mutating func append(_ text: StaticString) {
+    /// The first bytes, `count` of them at most.
+    @inlinable package func prefix(_ count: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: base.map { $0 + start }, count: min(count, self.count))
+    }
+
+    @inlinable package mutating func append(_ text: StaticString) {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    mutating func append(_ source: [UInt8]) { source.withUnsafeBytes { append($0) } }
+    @inlinable package mutating func append(_ source: [UInt8]) { source.withUnsafeBytes { append($0) } }
 
-    mutating func append(text: String) {
+    @inlinable package mutating func append(text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
-    mutating func append(byte: UInt8) {
+    @inlinable package mutating func append(byte: UInt8) {
         reserve(1).storeBytes(of: byte, as: UInt8.self)
         end &+= 1
     }
 
-    mutating func consume(_ count: Int) {
+    @inlinable package mutating func consume(_ count: Int) {
         start &+= count
         if start == end {
             start = 0
@@ -48,7 +53,7 @@ struct ByteQueue: ~Copyable {
     }
 
     /// Empties it, and gives back what one large message made it grow to.
-    mutating func clear() {
+    @inlinable package mutating func clear() {
         start = 0
         end = 0
         if capacity > 8192 {
@@ -59,7 +64,7 @@ struct ByteQueue: ~Copyable {
     }
 
     /// Where the next `count` bytes go.
-    private mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+    @inlinable package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
         if let base, end &+ count <= capacity { return base + end }
         let used = end - start
         let wanted = max(1024, used + count, used * 2)
