@@ -64,6 +64,8 @@ let package = Package(
         .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+        .target(name: "HTTP2Translation", dependencies: ["HTTPFraming", "CNGHTTP2"], swiftSettings: strict),
         .target(name: "LinuxShims", cSettings: strictC),
         .target(name: "EventLoop", dependencies: ["LinuxShims", "SidekickModel"], swiftSettings: strict),
         .target(name: "TLS", dependencies: ["COpenSSL", "EventLoop"], swiftSettings: strict),
@@ -94,7 +96,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "EventLoop", "TLS", "LinuxShims", log,
+                "SidekickModel", "Orchestration", "AgentProtocol", "HTTPFraming", "HTTP2Translation", "EventLoop", "TLS",
+                "LinuxShims", log,
             ], swiftSettings: strict),
         .target(
             name: "LoadGenerator",
@@ -121,6 +124,8 @@ let package = Package(
                 "HTTPFraming", .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOCore", package: "swift-nio"),
             ], exclude: ["Corpus"], swiftSettings: strict),
+        .testTarget(
+            name: "HTTP2TranslationTests", dependencies: ["HTTP2Translation", "HTTPFraming"], swiftSettings: strict),
         .testTarget(name: "AgentProtocolTests", dependencies: ["AgentProtocol", "SidekickModel"], swiftSettings: strict),
         .testTarget(name: "ControlAPITests", dependencies: ["ControlAPI", "SidekickModel"], swiftSettings: strict),
         .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxShims", crypto], swiftSettings: strict),

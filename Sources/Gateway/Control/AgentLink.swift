@@ -1,6 +1,7 @@
 import AgentProtocol
 import EventLoop
 import Glibc
+import HTTPFraming
 import Logging
 import SidekickModel
 

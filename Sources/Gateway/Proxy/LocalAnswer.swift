@@ -1,3 +1,5 @@
+import HTTPFraming
+
 /// An answer the gateway gives by itself.
 struct LocalAnswer {
     var status: Int

@@ -31,6 +31,9 @@ package struct StreamRequestHead: ~Copyable {
         used = 0
     }
 
+    /// The method is HEAD, whose response has no body.
+    package var isHead: Bool { method.bytes.elementsEqual("HEAD".utf8) }
+
     package mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws(StreamError) {
         let kind = try StreamFields.check(name, value)
         used += name.count + value.count + 4
@@ -92,7 +95,8 @@ package struct StreamRequestHead: ~Copyable {
         guard seen & 7 == 7 else { throw .missingPseudoField }
         guard used <= limit else {
             tooLarge(into: &out)
-            return StreamBodyWriter(.none)
+            // What of a body comes before the answer has gone is of no interest.
+            return StreamBodyWriter(.untilClose)
         }
         if hasHost, seen & 8 != 0, !Self.sameName(host.bytes, authority.bytes) { throw .authorityIsNotHost }
         let name = seen & 8 != 0 ? authority.bytes : host.bytes
