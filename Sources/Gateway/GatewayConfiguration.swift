@@ -1,3 +1,4 @@
+package import HTTP2Translation
 package import HTTPFraming
 package import SidekickModel
 
@@ -24,6 +25,7 @@ package struct GatewayConfiguration: Hashable, Sendable {
     /// Open client connections; beyond it new ones are closed at once.
     package var maximumConnections = 50_000
     package var framing = FramingLimits()
+    package var http2 = HTTP2Settings()
     package var timeouts = Timeouts()
     /// Keeps `X-Forwarded-*` fields that clients send. Only right when every client is a proxy of one's own.
     package var trustForwarded = false

@@ -38,7 +38,7 @@ package final class GatewayServer: Sendable {
         self.log = log
         tls = try configuration.certificates.map { directory in
             do throws(TLSError) {
-                return try GatewayTLS(directory: directory, .http1, log: log)
+                return try GatewayTLS(directory: directory, .http2, log: log)
             } catch {
                 throw ListenError.certificates(error)
             }

@@ -12,6 +12,7 @@ extension HTTP2Session {
         case NGHTTP2_HEADERS.rawValue, NGHTTP2_CONTINUATION.rawValue, NGHTTP2_WINDOW_UPDATE.rawValue: break
         case NGHTTP2_RST_STREAM.rawValue: spend(Allowance.reset)
         case NGHTTP2_PING.rawValue, NGHTTP2_SETTINGS.rawValue: if flags & NGHTTP2_FLAG_ACK.rawValue == 0 { spend(1) }
+        // Unknown types are passed over by the library and not told.
         default: spend(1)
         }
     }
@@ -87,6 +88,7 @@ extension HTTP2Session {
         stream.tell(.readable)
         guard !responseHead.isInterim else { return }
         stream.body = body
+        stream.isUntilClose = body.endsAtClose
         stream.hasHead = true
         stream.hasEnded = endsStream
     }

@@ -84,6 +84,7 @@ package final class HTTP2Session {
             let count = nghttp2_session_mem_send(session, &data)
             guard count > 0 else {
                 if count < 0 { fail(String(cString: nghttp2_strerror(Int32(count)))) }
+                if failure == nil, isFinished { fail("the session was ended") }
                 return
             }
             output.append(UnsafeRawBufferPointer(start: data, count: count))
@@ -122,6 +123,8 @@ package final class HTTP2Session {
         defer { arrivals = [] }
         return arrivals
     }
+
+    package var hasNews: Bool { !listed.isEmpty || !arrivals.isEmpty }
 
     /// Streams with news since the last call.
     package func takeNews() -> [(stream: HTTP2Stream, news: HTTP2Stream.News)] {

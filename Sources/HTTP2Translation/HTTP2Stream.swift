@@ -9,8 +9,8 @@ package final class HTTP2Stream {
     /// Data kept for the peer beyond which `send` takes no more.
     private static let queueBytes = 16 << 10
 
-    /// Whoever uses the stream may keep what it needs here.
-    package weak var user: AnyObject?
+    /// Whoever uses the stream may keep what it needs here, until `close`.
+    package var user: AnyObject?
     /// The session, until the stream is over.
     private(set) var session: HTTP2Session?
     /// 0 as long as a request of ours has not gone out.
@@ -26,6 +26,8 @@ package final class HTTP2Stream {
     /// A final head came; what comes next as fields are trailers.
     var hasHead = false
     var hasEnded = false
+    /// Only the end of the virtual connection tells where the body ends.
+    var isUntilClose = false
     /// Data bytes whose window was not given back.
     private var uncredited = 0
 
@@ -87,13 +89,17 @@ package final class HTTP2Stream {
     package func receive(into room: UnsafeMutableRawBufferPointer) -> Int {
         let count = min(room.count, incoming.count)
         guard count > 0, let base = room.baseAddress, let from = incoming.bytes.baseAddress else {
-            if hasEnded, !isServer || isAnswered { return 0 }
+            if isServer ? isAnswered : hasEnded { return 0 }
             return isBroken ? -Int(ECONNRESET) : -Int(EAGAIN)
         }
         base.copyMemory(from: from, byteCount: count)
         incoming.consume(count)
         // Chunk lines are no data: crediting the count, as far as there are data to credit, is right at the latest when all is read.
         credit(incoming.isEmpty ? uncredited : min(uncredited, count))
+        if incoming.isEmpty {
+            // What told of the end was told before these bytes were read.
+            if isBroken { tell(.broken) } else if hasEnded, isUntilClose { tell(.readable) }
+        }
         return count
     }
 
@@ -117,6 +123,7 @@ package final class HTTP2Stream {
     package func endWriting() {
         guard let reader, reader.reader.endsAtClose else { return }
         reader.reader.close()
+        noteAnswered()
         resume()
     }
 
@@ -125,6 +132,7 @@ package final class HTTP2Stream {
 
     /// The user is done. What was written still goes out, unless it was not whole.
     package func close() {
+        user = nil
         guard !isDetached else { return }
         isDetached = true
         news = []
@@ -138,7 +146,7 @@ package final class HTTP2Stream {
             } else if endSent, !hasEnded {
                 session.reset(self, NGHTTP2_NO_ERROR)
             }
-        } else if !hasEnded || !isAnswered {
+        } else if !isAnswered || !(hasEnded || (hasHead && body.isWhole)) {
             session.reset(self, NGHTTP2_CANCEL)
         }
     }
@@ -163,6 +171,7 @@ package final class HTTP2Stream {
         }
         guard let reader, !rest.isEmpty else { return }
         guard try reader.reader.take(rest, into: &outgoing) == rest.count else { throw .malformedRequestLine }
+        noteAnswered()
         resume()
     }
 
@@ -180,6 +189,7 @@ package final class HTTP2Stream {
             guard head.status != 101 else { throw .malformedStatusLine }
             reader = BodyBox(head.body, limits)
             isSubmitted = session.submitResponse(self, withBody: head.body != .none && head.body != .length(0))
+            noteAnswered()
             return head.end
         }
         var scanner = RequestScanner(limits: limits)
@@ -196,6 +206,9 @@ package final class HTTP2Stream {
         }
         return Int(head.bytes.end)
     }
+
+    /// There will be no second request: once the response is whole, the virtual connection has ended.
+    private func noteAnswered() { if isServer, isAnswered { tell(.readable) } }
 
     private func resume() {
         guard isDeferred, let session else { return }

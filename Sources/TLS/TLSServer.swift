@@ -9,6 +9,7 @@ package struct ApplicationProtocols: Hashable, Sendable {
     package init(_ names: [String]) { self.names = names }
 
     package static let http1 = ApplicationProtocols(["http/1.1"])
+    package static let http2 = ApplicationProtocols(["h2", "http/1.1"])
 
     /// As ALPN has lists on the wire: each name behind its length.
     var wire: [UInt8] { names.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) } }

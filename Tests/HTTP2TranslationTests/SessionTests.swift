@@ -272,9 +272,8 @@ struct SessionTests {
     @Test func `floods of frames that cost nothing to send end the session`() throws {
         let ping: [UInt8] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]
         let settings: [UInt8] = [0, 0, 0, 4, 0, 0, 0, 0, 0]
-        let unknown: [UInt8] = [0, 0, 1, 0xEE, 0, 0, 0, 0, 0, 0]
         let priority: [UInt8] = [0, 0, 5, 2, 0, 0, 0, 0, 3, 0, 0, 0, 0, 16]
-        for frame in [ping, settings, unknown, priority] {
+        for frame in [ping, settings, priority] {
             let pair = try SessionPair()
             var count = 0
             while pair.server.failure == nil, count < 20_000 {
@@ -324,6 +323,7 @@ struct SessionTests {
         Array("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n".utf8).withUnsafeBytes { client.receive($0, now: 0) }
         client.produce()
         #expect(client.failure != nil)
-        #expect(stream.isBroken)
+        let isBroken = stream.isBroken
+        #expect(isBroken)
     }
 }

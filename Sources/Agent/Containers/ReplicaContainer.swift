@@ -47,8 +47,8 @@ enum ReplicaContainer {
     }
 
     static func endpoint(_ assignment: Assignment, address: String?) -> String? {
-        guard let address, let port = assignment.spec.ports["http"] else { return nil }
-        return "\(address):\(port)"
+        guard let address, let port = assignment.spec.requestPort else { return nil }
+        return "\(address):\(port.number)"
     }
 
     /// What a found container is to its replica's lifecycle.

@@ -59,12 +59,13 @@ extension AgentCore {
         let endpoints = (replicasOfService[service] ?? []).compactMap { id -> GatewayEndpoint? in
             guard let replica = replicas[id] else { return nil }
             let revision = replica.lifecycle.assignment.revision
+            let speaks = replica.lifecycle.assignment.spec.requestPort?.speaks ?? .http1
             switch replica.routing {
             case .none: return nil
             case .ready(let address):
-                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: false)
+                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: false, speaks: speaks)
             case .draining(let address):
-                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: true)
+                return GatewayEndpoint(replica: id, revision: revision, address: address, draining: true, speaks: speaks)
             }
         }
         return GatewayService(route: route, endpoints: endpoints)

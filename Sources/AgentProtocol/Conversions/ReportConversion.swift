@@ -138,11 +138,18 @@ extension WireGatewayEndpoint {
         revision = Int64(endpoint.revision)
         address = endpoint.address
         draining = endpoint.draining
+        speaks = endpoint.speaks == .h2c ? .h2C : .http1
     }
 
     func model() throws(WireProblem) -> GatewayEndpoint {
-        GatewayEndpoint(
+        let speaks: PortProtocol
+        switch self.speaks {
+        case .http1: speaks = .http1
+        case .h2C: speaks = .h2c
+        case .UNRECOGNIZED(let number): throw WireProblem("endpoint.speaks", "has the unknown value \(number)")
+        }
+        return GatewayEndpoint(
             replica: ReplicaID(try identifier(replica, "endpoint.replica")),
-            revision: try count(revision, "endpoint.revision"), address: address, draining: draining)
+            revision: try count(revision, "endpoint.revision"), address: address, draining: draining, speaks: speaks)
     }
 }

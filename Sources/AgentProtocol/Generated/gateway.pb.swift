@@ -22,6 +22,40 @@ fileprivate nonisolated struct _GeneratedWithProtocGenSwiftVersion: SwiftProtobu
   typealias Version = _2
 }
 
+nonisolated enum WireEndpointProtocol: SwiftProtobuf.Enum, Swift.CaseIterable {
+  typealias RawValue = Int
+  case http1 // = 0
+  case h2C // = 10
+  case UNRECOGNIZED(Int)
+
+  init() {
+    self = .http1
+  }
+
+  init?(rawValue: Int) {
+    switch rawValue {
+    case 0: self = .http1
+    case 10: self = .h2C
+    default: self = .UNRECOGNIZED(rawValue)
+    }
+  }
+
+  var rawValue: Int {
+    switch self {
+    case .http1: return 0
+    case .h2C: return 10
+    case .UNRECOGNIZED(let i): return i
+    }
+  }
+
+  // The compiler won't synthesize support with the UNRECOGNIZED case.
+  static let allCases: [WireEndpointProtocol] = [
+    .http1,
+    .h2C,
+  ]
+
+}
+
 nonisolated struct WireGatewayHello: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -48,6 +82,8 @@ nonisolated struct WireGatewayEndpoint: Sendable {
   var address: String = String()
 
   var draining: Bool = false
+
+  var speaks: WireEndpointProtocol = .http1
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -93,6 +129,10 @@ nonisolated struct WireGatewayServices: Sendable {
 
 fileprivate nonisolated let _protobuf_package = "sidekick.wire"
 
+nonisolated extension WireEndpointProtocol: SwiftProtobuf._ProtoNameProviding {
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0ENDPOINT_PROTOCOL_HTTP1\0\u{2}\u{a}ENDPOINT_PROTOCOL_H2C\0")
+}
+
 nonisolated extension WireGatewayHello: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GatewayHello"
   static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}version\0\u{1}pid\0")
@@ -130,7 +170,7 @@ nonisolated extension WireGatewayHello: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GatewayEndpoint"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}replica\0\u{1}revision\0\u{1}address\0\u{1}draining\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}replica\0\u{1}revision\0\u{1}address\0\u{1}draining\0\u{2}\u{4}speaks\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -142,6 +182,7 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.revision) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.address) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
+      case 8: try { try decoder.decodeSingularEnumField(value: &self.speaks) }()
       default: break
       }
     }
@@ -160,6 +201,9 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
     if self.draining != false {
       try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 4)
     }
+    if self.speaks != .http1 {
+      try visitor.visitSingularEnumField(value: self.speaks, fieldNumber: 8)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -168,6 +212,7 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.revision != rhs.revision {return false}
     if lhs.address != rhs.address {return false}
     if lhs.draining != rhs.draining {return false}
+    if lhs.speaks != rhs.speaks {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

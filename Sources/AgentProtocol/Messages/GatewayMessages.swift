@@ -45,11 +45,13 @@ package struct GatewayEndpoint: Hashable, Sendable, Codable {
     package var address: String
     /// No new request; `drained` is reported once it has none left.
     package var draining: Bool
+    package var speaks: PortProtocol
 
-    package init(replica: ReplicaID, revision: Int, address: String, draining: Bool) {
+    package init(replica: ReplicaID, revision: Int, address: String, draining: Bool, speaks: PortProtocol = .http1) {
         self.replica = replica
         self.revision = revision
         self.address = address
         self.draining = draining
+        self.speaks = speaks
     }
 }

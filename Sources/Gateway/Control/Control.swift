@@ -164,7 +164,7 @@ final class Control: EventHandler, @unchecked Sendable {
                 hub.log.error("replica \(endpoint.replica) of \(service.route.service) has no address: \(endpoint.address)")
                 return nil
             }
-            let target = hub.targets.number(of: address)
+            let target = hub.targets.number(of: address, speaking: endpoint.speaks)
             hub.replicas.set(endpoint.replica, revision: endpoint.revision, at: target)
             return AdmissionEndpoint(replica: endpoint.replica, target: target, draining: endpoint.draining)
         }

@@ -21,11 +21,12 @@ extension ClientConnection {
             }
         }
         return HeadWriter.withHexadecimal(newID) { fresh in
-            clientText.withUnsafeBytes { client in
+            client.address.withUnsafeBytes { client in
                 log.begin(
                     AccessLog.Request(
                         client: client, method: head.methodName.of(bytes), target: head.target.of(bytes),
-                        host: head.authority.of(bytes), version: head.minorVersion == 0 ? "HTTP/1.0" : "HTTP/1.1",
+                        host: head.authority.of(bytes),
+                        version: isStream ? "HTTP/2.0" : head.minorVersion == 0 ? "HTTP/1.0" : "HTTP/1.1",
                         id: given.isEmpty ? fresh : given, userAgent: userAgent, referer: referer),
                     arrived: exchange.arrived)
             }
@@ -48,7 +49,7 @@ extension ClientConnection {
         guard let log = worker.accessLog else { return }
         let draft =
             exchange.logDraft >= 0
-            ? exchange.logDraft : clientText.withUnsafeBytes { log.beginUnread(client: $0, arrived: worker.now) }
+            ? exchange.logDraft : client.address.withUnsafeBytes { log.beginUnread(client: $0, arrived: worker.now) }
         exchange.logDraft = -1
         log.end(
             draft,

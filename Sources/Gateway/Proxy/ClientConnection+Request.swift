@@ -27,8 +27,10 @@ extension ClientConnection {
     /// Begins a new connection to a replica for the request.
     func connect(to target: Int32) {
         do throws(SystemError) {
-            take(try worker.connect(to: target))
+            let upstream = try worker.connect(to: target)
+            take(upstream)
             wait(timeouts.connect)
+            if upstream.isConnected { pumpRequest() }
         } catch {
             connectFailed()
         }

@@ -217,6 +217,7 @@ extension ClientConnection {
             exchange.response = BodyScanner(.none)
             return finishExchange(upstream)
         }
+        if upstream.transport.wasRefused { exchange.sent = 0 }
         guard exchange.isRepeatable, upstream.input.isEmpty else { return fail(.replicaBroke) }
         exchange.attempts += 1
         upstream.close()

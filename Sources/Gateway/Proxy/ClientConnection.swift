@@ -43,14 +43,17 @@ final class ClientConnection: EventHandler {
     private var isFresh = true
     /// When the head that is being read began.
     private var headBegan: Instant?
-    private(set) var clientLines: [UInt8] = []
-    /// The client's address in text; empty for a Unix socket.
-    private(set) var clientText: [UInt8] = []
+    let client: ClientName
 
-    init(worker: Worker, slot: Int, serial: UInt32, transport: consuming Transport) {
+    /// One stream of a session: it carries one request.
+    let isStream: Bool
+
+    init(worker: Worker, slot: Int, serial: UInt32, transport: consuming Transport, client: ClientName) {
         self.worker = worker
         self.slot = slot
         self.serial = serial
+        self.client = client
+        isStream = transport.isStream
         self.transport = transport
         scanner = RequestScanner(limits: worker.configuration.framing)
     }
@@ -65,14 +68,17 @@ final class ClientConnection: EventHandler {
             worker.hub.log.error("\(error)")
             return close()
         }
-        if let address = transport.peerAddress(), address.port != nil {
-            clientText = Array(address.hostText.utf8)
-            clientLines = Array("X-Forwarded-For: ".utf8) + clientText + Array("\r\n".utf8)
-        }
-        if !worker.configuration.trustForwarded {
-            clientLines += Array("X-Forwarded-Proto: \(transport.isSecure ? "https" : "http")\r\n".utf8)
-        }
         readHeads()
+    }
+
+    /// The client speaks HTTP/2 on the connection: a session takes it over.
+    private func becomeSession() {
+        phase = .closed
+        if let timer { worker.loop.cancel(timer) }
+        timer = nil
+        worker.beginSession(transport.take(), early: input.bytes)
+        worker.closed(self)
+        input.discard(worker.pool)
     }
 
     // MARK: Events
@@ -135,7 +141,14 @@ final class ClientConnection: EventHandler {
         isReadingHeads = true
         defer { isReadingHeads = false }
         while phase == .reading, output.isEmpty {
-            if !input.isEmpty {
+            if !input.isEmpty, isFresh, !isStream {
+                switch HTTP2Preface.match(input.bytes) {
+                case .no: isFresh = false
+                case .begun: break
+                case .whole: return becomeSession()
+                }
+            }
+            if !input.isEmpty, !isFresh || isStream {
                 do throws(FramingError) {
                     if let head = try scanner.scan(input.bytes) {
                         headBegan = nil
@@ -201,7 +214,7 @@ final class ClientConnection: EventHandler {
         exchange.service = service
         request.clear()
         let context = HeadWriter.Context(
-            clientLines: clientLines, trustForwarded: worker.configuration.trustForwarded, newID: newID)
+            clientLines: client.lines, trustForwarded: worker.configuration.trustForwarded, newID: newID)
         HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
         input.consume(Int(head.bytes.end))
         scanner.reset()

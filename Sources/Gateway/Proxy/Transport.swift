@@ -56,6 +56,19 @@ struct Transport: ~Copyable {
         Transport(unconnected: try Socket.connecting(to: address))
     }
 
+    /// The connection, for another owner: `register` tells who hears of it from then on.
+    mutating func take() -> Transport {
+        var taken = Transport()
+        swap(&self, &taken)
+        return taken
+    }
+
+    private init() {
+        channel = .closed
+        canRead = false
+        canWrite = false
+    }
+
     // MARK: Events
 
     /// Has `handler` told of readiness from now on. Nothing that was readable or writable before is told again.
@@ -165,6 +178,26 @@ struct Transport: ~Copyable {
         case .plain(let socket): socket.isOpen
         case .tls(let session): session.socket.isOpen
         case .stream: true
+        case .closed: false
+        }
+    }
+
+    /// It is one stream of many on a connection.
+    var isStream: Bool {
+        switch channel {
+        case .stream: true
+        case .plain: false
+        case .tls: false
+        case .closed: false
+        }
+    }
+
+    /// The peer did not process what was sent, and says so.
+    var wasRefused: Bool {
+        switch channel {
+        case .stream(let stream): stream.wasRefused
+        case .plain: false
+        case .tls: false
         case .closed: false
         }
     }

@@ -9,7 +9,7 @@ final class UpstreamConnection: EventHandler {
     var client: ClientConnection?
     var isIdle = false
     var idleSince = Instant.zero
-    private(set) var isConnected = false
+    private(set) var isConnected: Bool
     /// Carried an earlier request, so that the replica may have been about to close it.
     var isReused = false
     var transport: Transport
@@ -17,9 +17,10 @@ final class UpstreamConnection: EventHandler {
     var scanner: ResponseScanner
     private unowned let worker: Worker
 
-    init(worker: Worker, target: Int32, transport: consuming Transport) throws(SystemError) {
+    init(worker: Worker, target: Int32, transport: consuming Transport, isConnected: Bool = false) throws(SystemError) {
         self.worker = worker
         self.target = target
+        self.isConnected = isConnected
         scanner = ResponseScanner(limits: worker.configuration.framing)
         self.transport = transport
         try self.transport.register(worker.loop, self)
@@ -49,7 +50,7 @@ final class UpstreamConnection: EventHandler {
     func fill() -> Int { transport.fill(&input, worker.pool) }
 
     /// Whether another request may follow the one just answered.
-    var isReusable: Bool { input.isEmpty && !transport.peerClosed && transport.isOpen }
+    var isReusable: Bool { input.isEmpty && !transport.peerClosed && transport.isOpen && !transport.isStream }
 
     func rest() { input.rest(worker.pool) }
 

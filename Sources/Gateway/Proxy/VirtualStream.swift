@@ -47,6 +47,9 @@ class VirtualStream {
     /// `close` will come, and the peer must not take what it got for whole.
     func resetOnClose() {}
 
+    /// The peer did not process what was sent: it may be sent again elsewhere, whatever it is.
+    var wasRefused: Bool { false }
+
     /// The owner is done: what was sent still goes unless `resetOnClose` came before; what comes is of no interest.
     func close() {}
 }

@@ -1,5 +1,7 @@
 import EventLoop
+import Glibc
 import HTTPFraming
+import Logging
 import Orchestration
 import SidekickModel
 import Synchronization
@@ -22,7 +24,12 @@ final class Worker: @unchecked Sendable {
     /// For heads that are written and sent at once.
     var scratch = ByteQueue()
     private(set) var isDraining = false
+    /// Clients' connections of HTTP/1.1 and streams of sessions.
     private(set) var clientCount = 0
+    private var streamCount = 0
+    private var sessions: [ClientSession] = []
+    /// Connections to replicas that carry many requests, by target.
+    private var replicaSessions: [Int32: [ReplicaSession]] = [:]
     private var clients: [ClientConnection?] = []
     private var serials: [UInt32] = []
     private var free: [Int] = []
@@ -52,19 +59,61 @@ final class Worker: @unchecked Sendable {
     func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
 
     func accepted(_ socket: consuming Socket, isSecure: Bool) {
-        guard !isDraining, clientCount < configuration.maximumConnections else { return }
+        guard !isDraining, connectionCount < configuration.maximumConnections else { return }
         guard isSecure else { return accepted(Transport(socket)) }
         handshakes?.begin(socket)
     }
 
     /// A TLS client has agreed; what it speaks is told by its name in ALPN, nil for one that does not say, and then it is HTTP/1.1.
-    func agreed(_ transport: consuming Transport, speaks name: String?) { accepted(transport) }
+    func agreed(_ transport: consuming Transport, speaks name: String?) {
+        if name == "h2" {
+            beginSession(transport, early: UnsafeRawBufferPointer(start: nil, count: 0))
+        } else {
+            accepted(transport)
+        }
+    }
+
+    /// A client that speaks HTTP/2. `early` are bytes of it that were read already.
+    func beginSession(_ transport: consuming Transport, early: UnsafeRawBufferPointer) {
+        guard let session = ClientSession(self, transport) else { return hub.log.error("no memory for an HTTP/2 session") }
+        session.place = sessions.count
+        sessions.append(session)
+        hub.connections.wrappingAdd(1, ordering: .relaxed)
+        session.begin(with: early)
+        if isDraining { session.drain() }
+    }
+
+    func ended(_ session: ClientSession) {
+        let last = sessions.removeLast()
+        if last !== session {
+            last.place = session.place
+            sessions[session.place] = last
+        }
+        hub.connections.wrappingSubtract(1, ordering: .relaxed)
+        reportDrained()
+    }
 
     func handshakeEnded() { if isDraining { reportDrained() } }
 
     /// Takes a client's connection, whatever carries it.
     func accepted(_ transport: consuming Transport) {
-        guard clientCount < configuration.maximumConnections else { return }
+        guard connectionCount < configuration.maximumConnections else { return }
+        hub.connections.wrappingAdd(1, ordering: .relaxed)
+        let client = ClientName(transport, configuration)
+        add(transport, client)
+    }
+
+    /// A client's session has a new stream. `client` is whose connection the session has.
+    func opened(_ stream: SessionStream, client: ClientName) {
+        guard !free.isEmpty || clients.count < Self.slots else { return stream.close() }
+        streamCount += 1
+        add(Transport(stream), client)
+    }
+
+    /// A request's id has room for so many.
+    private static let slots = 1 << 24
+
+    private func add(_ transport: consuming Transport, _ name: ClientName) {
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
@@ -73,10 +122,9 @@ final class Worker: @unchecked Sendable {
             clients.append(nil)
             serials.append(0)
         }
-        let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], transport: transport)
+        let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], transport: transport, client: name)
         clients[slot] = client
         clientCount += 1
-        hub.connections.wrappingAdd(1, ordering: .relaxed)
         client.begin()
     }
 
@@ -86,9 +134,11 @@ final class Worker: @unchecked Sendable {
         serials[client.slot] = client.serial &+ 1
         free.append(client.slot)
         clientCount -= 1
-        hub.connections.wrappingSubtract(1, ordering: .relaxed)
+        if client.isStream { streamCount -= 1 } else { hub.connections.wrappingSubtract(1, ordering: .relaxed) }
         reportDrained()
     }
+
+    private var connectionCount: Int { clientCount - streamCount + sessions.count }
 
     private func client(_ id: RequestID) -> ClientConnection? {
         let slot = Int(id.number >> 32 & 0xFF_FFFF)
@@ -175,13 +225,39 @@ final class Worker: @unchecked Sendable {
     func forgetIdle(_ connection: UpstreamConnection) { idle[Int(connection.target)].remove(connection) }
 
     func connect(to target: Int32) throws(SystemError) -> UpstreamConnection {
-        try UpstreamConnection(worker: self, target: target, transport: .connecting(to: hub.targets.address(of: target)))
+        let (address, speaks) = hub.targets.target(target)
+        switch speaks {
+        case .http1: return try UpstreamConnection(worker: self, target: target, transport: .connecting(to: address))
+        case .h2c:
+            let session = try session(to: target, at: address)
+            let carried = session.hasCarried
+            let upstream = try UpstreamConnection(
+                worker: self, target: target, transport: Transport(session.open()), isConnected: session.isConnected)
+            upstream.isReused = carried
+            return upstream
+        }
+    }
+
+    /// One with room for a further request.
+    private func session(to target: Int32, at address: SocketAddress) throws(SystemError) -> ReplicaSession {
+        if let session = replicaSessions[target]?.first(where: \.canOpen) { return session }
+        guard let session = try ReplicaSession(self, target, .connecting(to: address)) else {
+            throw SystemError(operation: "begin an HTTP/2 session with", object: "\(address)", number: ENOMEM)
+        }
+        replicaSessions[target, default: []].append(session)
+        return session
+    }
+
+    func ended(_ session: ReplicaSession) {
+        replicaSessions[session.target]?.removeAll { $0 === session }
+        if replicaSessions[session.target]?.isEmpty == true { replicaSessions[session.target] = nil }
     }
 
     /// Closes connections to replicas that were not used for a while. The hub calls it every few seconds.
     func sweepIdle() {
         let limit = now - configuration.timeouts.idleUpstream
         for target in idle.indices { idle[target].closeUnused(since: limit) }
+        for session in replicaSessions.values.joined() { session.sweep(unusedSince: limit) }
     }
 
     // MARK: Stopping
@@ -197,17 +273,22 @@ final class Worker: @unchecked Sendable {
         whenDrained = done
         listeners = []
         for client in clients { client?.drain() }
+        for session in sessions { session.drain() }
         reportDrained()
     }
 
     func closeAll() {
         handshakes?.closeAll()
         for client in clients { client?.abort() }
+        for session in sessions { session.close() }
+        for session in replicaSessions.values.joined() { session.close() }
         for target in idle.indices { idle[target].closeUnused(since: Instant(nanoseconds: .max)) }
     }
 
     private func reportDrained() {
-        guard isDraining, clientCount == 0, (handshakes?.count ?? 0) == 0, let done = whenDrained else { return }
+        guard isDraining, clientCount == 0, sessions.isEmpty, (handshakes?.count ?? 0) == 0, let done = whenDrained else {
+            return
+        }
         whenDrained = nil
         done()
     }

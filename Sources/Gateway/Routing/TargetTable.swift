@@ -1,25 +1,36 @@
 import EventLoop
+import SidekickModel
 import Synchronization
 
-/// Numbers for replica addresses, so that loops find their connections to one by index. A number stands for one address for ever.
+/// Numbers for replica addresses, so that loops find their connections to one by index. A number stands for one address, and what is
+/// spoken there, for ever.
 final class TargetTable: Sendable {
+    private struct Target: Hashable {
+        var address: SocketAddress
+        var speaks: PortProtocol
+    }
+
     private struct State {
-        var numbers: [SocketAddress: Int32] = [:]
-        var addresses: [SocketAddress] = []
+        var numbers: [Target: Int32] = [:]
+        var targets: [Target] = []
     }
 
     private let state = Mutex(State())
 
-    func number(of address: SocketAddress) -> Int32 {
-        state.withLock { state in
-            if let known = state.numbers[address] { return known }
-            let number = Int32(state.addresses.count)
-            state.addresses.append(address)
-            state.numbers[address] = number
+    func number(of address: SocketAddress, speaking speaks: PortProtocol) -> Int32 {
+        let target = Target(address: address, speaks: speaks)
+        return state.withLock { state in
+            if let known = state.numbers[target] { return known }
+            let number = Int32(state.targets.count)
+            state.targets.append(target)
+            state.numbers[target] = number
             return number
         }
     }
 
-    /// The address of a number that `number(of:)` returned.
-    func address(of number: Int32) -> SocketAddress { state.withLock { $0.addresses[Int(number)] } }
+    /// What a number that `number(of:speaking:)` returned stands for.
+    func target(_ number: Int32) -> (address: SocketAddress, speaks: PortProtocol) {
+        let target = state.withLock { $0.targets[Int(number)] }
+        return (target.address, target.speaks)
+    }
 }

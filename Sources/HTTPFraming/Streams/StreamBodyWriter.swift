@@ -14,6 +14,8 @@ package struct StreamBodyWriter: Hashable, Sendable {
 
     package init(_ framing: Framing) { self.framing = framing }
 
+    /// Every byte of the body came, though the stream may not have ended.
+    package var isWhole: Bool { framing == .none || framing == .length(0) }
     package var endsAtClose: Bool { framing == .untilClose }
 
     package mutating func data(_ bytes: UnsafeRawBufferPointer, into out: inout ByteQueue) throws(StreamError) {

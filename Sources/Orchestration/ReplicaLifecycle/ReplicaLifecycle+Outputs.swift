@@ -60,14 +60,14 @@ extension ReplicaLifecycle {
         }
     }
 
-    /// What gates `online`: the declared probe, else a connect to the `http` port, else nothing but that the process runs.
+    /// What gates `online`: the declared probe, else a connect to the request port, else nothing but that the process runs.
     var startupProbe: Probe? { assignment.spec.health.startup ?? defaultProbe }
 
-    /// A connect to the `http` port, when there is one.
+    /// A connect to the request port, when there is one.
     private var defaultProbe: Probe? {
-        guard endpoint != nil else { return nil }
+        guard endpoint != nil, let port = assignment.spec.requestPort else { return nil }
         var probe = Probe()
-        probe.tcp = "http"
+        probe.tcp = port.name
         probe.every = Milliseconds(500)
         return probe
     }

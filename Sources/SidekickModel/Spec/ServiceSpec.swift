@@ -9,7 +9,7 @@ package struct ServiceSpec: Hashable, Sendable, Codable {
     package var image: String
     /// Replaces the image's entry point and arguments when not empty.
     package var command: [String] = []
-    /// Container ports by name; `http` is where the gateway sends requests.
+    /// Container ports by name. The gateway sends requests to the one named `http`, or, in HTTP/2 without TLS, `h2c` or `grpc`.
     package var ports: [String: Int] = [:]
     package var ingress: [IngressRule] = []
     package var env: [String: String] = [:]
@@ -105,7 +105,7 @@ package struct ScalePolicy: Hashable, Sendable, Codable {
 
 /// What tells that a replica has started, may get requests, and still lives.
 package struct HealthPolicy: Hashable, Sendable, Codable {
-    /// Gates `online`: nil means a TCP connect to the `http` port (or, without ports, that the process runs).
+    /// Gates `online`: nil means a TCP connect to the request port (or, without one, that the process runs).
     package var startup: Probe?
     /// Failing removes the replica from routing until it succeeds again.
     package var ready: Probe?
@@ -119,7 +119,7 @@ package struct HealthPolicy: Hashable, Sendable, Codable {
 
 /// One repeated check of a replica; exactly one of `http`, `tcp` and `exec` is set.
 package struct Probe: Hashable, Sendable, Codable {
-    /// A path on the `http` port that must answer 2xx or 3xx.
+    /// A path on the request port that must answer 2xx or 3xx.
     package var http: String?
     /// A port name that must accept a connection.
     package var tcp: String?

@@ -43,6 +43,14 @@ extension ServiceSpec {
             }
             if !(1...65535).contains(port) { issues.append(SpecIssue("ports.\(name)", "\(port) is not a port: 1 to 65535")) }
         }
+        let request = Self.requestPorts.map(\.name).filter { ports[$0] != nil }
+        if request.count > 1 {
+            issues.append(
+                SpecIssue(
+                    "ports.\(request[1])",
+                    "requests go to one port, and ‘\(request[0])’ is there too: http speaks HTTP/1.1, h2c and grpc HTTP/2 without TLS"
+                ))
+        }
         for (name, value) in env.sorted(by: { $0.key < $1.key }) {
             if name.isEmpty || name.utf8.contains(where: { $0 == UInt8(ascii: "=") || $0 == 0 }) {
                 issues.append(SpecIssue("env.\(name)", "‘\(name)’ cannot name a variable: it is empty or holds = or NUL"))
@@ -54,8 +62,8 @@ extension ServiceSpec {
 
     private func ingressIssues() -> [SpecIssue] {
         var issues: [SpecIssue] = []
-        if !ingress.isEmpty, ports["http"] == nil {
-            issues.append(SpecIssue("ingress", "needs a port named http, such as ‘ports: { http: 8080 }’"))
+        if !ingress.isEmpty, requestPort == nil {
+            issues.append(SpecIssue("ingress", "needs a port named http, h2c or grpc, such as ‘ports: { http: 8080 }’"))
         }
         var seen: Set<IngressRule> = []
         for (index, rule) in ingress.enumerated() {
@@ -134,8 +142,8 @@ extension Probe {
             if !SpecText.isProbePath(http) {
                 issues.append(SpecIssue("\(path).http", "‘\(http)’ is not a path such as /healthz"))
             }
-            if ports["http"] == nil {
-                issues.append(SpecIssue("\(path).http", "needs a port named http, such as ‘ports: { http: 8080 }’"))
+            if !ServiceSpec.requestPorts.contains(where: { ports[$0.name] != nil }) {
+                issues.append(SpecIssue("\(path).http", "needs a port named http or h2c, such as ‘ports: { http: 8080 }’"))
             }
         }
         if let tcp, ports[tcp] == nil {
