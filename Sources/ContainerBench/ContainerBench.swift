@@ -3,29 +3,34 @@ import Glibc
 
 /// Measures containers beside OCI runtimes, alternating in one run. Called by deploy/bench/containers.sh, which prepares what it needs:
 ///
-///     ContainerBench WORK INIT RUNS
+///     ContainerBench WORK RUN INIT RUNS
 ///
-/// `WORK/layer` is the root file system with the programs `true`, `clock` and `sleep`; `WORK/bundles/PROGRAM` are OCI bundles of them.
+/// `WORK/layer` is the root file system with the programs `true`, `clock` and `sleep`; `WORK/bundles/PROGRAM` are OCI bundles of them. State
+/// that ends with the boot goes below `RUN`, everybody's alike.
 @main
 struct ContainerBench {
     let work: String
+    let run: String
     let initPath: String
     let runs: Int
     let peers: [Peer]
 
     static func main() async throws {
         let arguments = CommandLine.arguments
-        if arguments.count == 6, arguments[1] == "--steps", let runs = Int(arguments[4]), let ready = Int(arguments[5]) {
-            return try await printSteps(work: arguments[2], initPath: arguments[3], runs: runs, ready: ready)
+        if arguments.count == 7, arguments[1] == "--steps", let runs = Int(arguments[5]), let ready = Int(arguments[6]) {
+            return try await printSteps(
+                work: arguments[2], run: arguments[3], initPath: arguments[4], runs: runs, ready: ready)
         }
-        if arguments.count == 4, arguments[1] == "--clean" { return try await clean(work: arguments[2], initPath: arguments[3]) }
-        guard arguments.count == 4, let runs = Int(arguments[3]) else {
-            say("usage: ContainerBench WORK INIT RUNS; run deploy/bench/containers.sh")
+        if arguments.count == 5, arguments[1] == "--clean" {
+            return try await clean(work: arguments[2], run: arguments[3], initPath: arguments[4])
+        }
+        guard arguments.count == 5, let runs = Int(arguments[4]) else {
+            say("usage: ContainerBench WORK RUN INIT RUNS; run deploy/bench/containers.sh")
             exit(2)
         }
-        let work = arguments[1]
-        let peers = ["crun", "runc"].compactMap { Peer($0, bundles: "\(work)/bundles", state: work) }
-        try await ContainerBench(work: work, initPath: arguments[2], runs: runs, peers: peers).run()
+        let work = arguments[1], run = arguments[2]
+        let peers = ["crun", "runc"].compactMap { Peer($0, bundles: "\(work)/bundles", state: run) }
+        try await ContainerBench(work: work, run: run, initPath: arguments[3], runs: runs, peers: peers).measure()
     }
 
     private static let engines: [(name: String, ready: Int, subnet: String?)] = [
@@ -33,16 +38,16 @@ struct ContainerBench {
     ]
 
     /// Removes what an interrupted run left.
-    private static func clean(work: String, initPath: String) async throws {
+    private static func clean(work: String, run: String, initPath: String) async throws {
         for engine in engines {
             guard access("\(work)/\(engine.name)", F_OK) == 0 else { continue }
             let ours = try await Ours(
-                name: engine.name, work: work, initPath: initPath, layer: "\(work)/layer", subnet: engine.subnet, ready: 0)
+                name: engine.name, work: work, run: run, initPath: initPath, subnet: engine.subnet, ready: 0)
             try await ours.engine.destroy()
         }
     }
 
-    private func run() async throws {
+    private func measure() async throws {
         var all: [Measurement] = []
         func report(_ measurements: [Measurement]) {
             for measurement in measurements { say(measurement.line) }
@@ -50,8 +55,7 @@ struct ContainerBench {
         }
         for engine in Self.engines {
             let ours = try await Ours(
-                name: engine.name, work: work, initPath: initPath, layer: "\(work)/layer", subnet: engine.subnet,
-                ready: engine.ready)
+                name: engine.name, work: work, run: run, initPath: initPath, subnet: engine.subnet, ready: engine.ready)
             let pools = engine.ready > 0 ? "pools warm" : "no pools"
             if engine.subnet != nil {
                 report(try await wholeLives(ours, "create-start-exit on the bridge, cold, \(pools)", gap: 300, peers: []))
@@ -65,6 +69,7 @@ struct ContainerBench {
                 report(try await starting(ours))
                 report(try await freezing(ours))
                 report(try await memory(ours))
+                report(try await idling(ours))
             }
             try await ours.engine.destroy()
         }

@@ -87,47 +87,47 @@ extension ContainerBench {
         throw CommandFailed(description: "no time was printed to \(file)")
     }
 
+    /// One sleeping container each, frozen and thawed in turns.
     func freezing(_ ours: Ours) async throws -> [Measurement] {
         _ = try await ours.engine.prepare(ours.configuration("sleeper", "sleep"))
         _ = try await ours.engine.start("sleeper")
-        var freezes: [Double] = []
-        var thaws: [Double] = []
+        for peer in peers {
+            try peer.create("sleep", id: "bench-sleeper")
+            try peer.start(id: "bench-sleeper")
+        }
+        var mine: (freezes: [Double], thaws: [Double]) = ([], [])
+        var theirs = peers.map { _ in (freezes: [Double](), thaws: [Double]()) }
         for _ in 0..<runs {
             pause(milliseconds: 20)
             var began = now()
             try await ours.engine.freeze("sleeper")
-            freezes.append(now() - began)
+            mine.freezes.append(now() - began)
             pause(milliseconds: 20)
             began = now()
             try await ours.engine.thaw("sleeper")
-            thaws.append(now() - began)
+            mine.thaws.append(now() - began)
+            for (index, peer) in peers.enumerated() {
+                pause(milliseconds: 20)
+                theirs[index].freezes.append(try timed { try peer.freeze(id: "bench-sleeper") })
+                pause(milliseconds: 20)
+                theirs[index].thaws.append(try timed { try peer.thaw(id: "bench-sleeper") })
+            }
         }
         try await ours.engine.remove("sleeper")
-        var measurements = [
-            Measurement(name: "freeze", unit: "ms", ours: freezes, budget: 1),
-            Measurement(name: "thaw", unit: "ms", ours: thaws, budget: 0.2),
-        ]
-        for peer in peers {
-            try peer.create("sleep", id: "bench-sleeper")
-            try peer.start(id: "bench-sleeper")
-            var theirs: (freezes: [Double], thaws: [Double]) = ([], [])
-            for _ in 0..<runs {
-                theirs.freezes.append(try timed { try peer.freeze(id: "bench-sleeper") })
-                theirs.thaws.append(try timed { try peer.thaw(id: "bench-sleeper") })
-            }
-            try peer.remove(id: "bench-sleeper")
-            measurements.append(Measurement(name: "freeze", unit: "ms", ours: freezes, peer: (peer.title, theirs.freezes)))
-            measurements.append(Measurement(name: "thaw", unit: "ms", ours: thaws, peer: (peer.title, theirs.thaws)))
-        }
-        return measurements
+        for peer in peers { try peer.remove(id: "bench-sleeper") }
+        return [
+            Measurement(name: "freeze", unit: "ms", ours: mine.freezes, budget: 1),
+            Measurement(name: "thaw", unit: "ms", ours: mine.thaws, budget: 0.2),
+        ] + paired("freeze", mine.freezes, peers, theirs.map(\.freezes), budgets: [:])
+            + paired("thaw", mine.thaws, peers, theirs.map(\.thaws), budgets: [:])
     }
 
     /// Until the last of fifty that were begun at once is gone.
     func parallel(_ ours: Ours, _ name: String) async throws -> [Measurement] {
-        let count = 50
+        let count = 50, peers = Array(peers.prefix(1))
         var mine: [Double] = []
         var theirs = peers.map { _ in [Double]() }
-        for turn in 0..<max(3, runs / 6) {
+        for turn in 0..<runs {
             pause(milliseconds: 500)
             let began = now()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -173,6 +173,37 @@ extension ContainerBench {
                 Measurement(name: "guard's memory, private", unit: "MB", ours: own, peer: (conmon.title, theirs), budget: 0.5))
         }
         return measurements
+    }
+
+    /// What a prepared replica that nobody starts costs the host, as the mean of a hundred.
+    func idling(_ ours: Ours) async throws -> [Measurement] {
+        let count = 100
+        for index in 0..<count { _ = try await ours.engine.prepare(ours.configuration("idle\(index)", "sleep")) }
+        var proportional = 0.0, charged = 0.0, processes = 0.0
+        for status in await ours.engine.list() {
+            guard let program = status.pid, let keeper = status.guardPID else { continue }
+            let all = [keeper, program, parent(program)].compactMap { $0 }
+            processes += Double(all.count)
+            proportional += all.compactMap { memoryMegabytes($0)?.proportional }.reduce(0, +)
+            charged += Double(try await ours.engine.statistics(status.id).memoryBytes) / 1_048_576
+        }
+        let began = now()
+        for index in 0..<count { try await ours.engine.remove("idle\(index)") }
+        let mean = { (sum: Double) in [sum / Double(count)] }
+        return [
+            Measurement(name: "idle prepared replica, its processes", unit: "", ours: mean(processes)),
+            Measurement(name: "idle prepared replica, their memory, proportional", unit: "MB", ours: mean(proportional)),
+            Measurement(name: "idle prepared replica, charged to its control group", unit: "MB", ours: mean(charged)),
+            Measurement(name: "idle prepared replica, removal one after the other", unit: "ms", ours: mean(now() - began)),
+        ]
+    }
+
+    /// From `/proc/PID/stat`: `PID (NAME) STATE PARENT`.
+    private func parent(_ pid: Int32) -> Int32? {
+        guard let words = text(of: "/proc/\(pid)/stat")?.split(separator: ")").last?.split(separator: " "), words.count > 1 else {
+            return nil
+        }
+        return Int32(words[1])
     }
 
     private func conmonMemory() throws -> (title: String, own: Double)? {

@@ -8,14 +8,14 @@ final class Ours: Sendable {
     private let hasNetwork: Bool
 
     init(
-        name: String, work: String, initPath: String, layer: String, subnet: String?, ready: Int,
+        name: String, work: String, run: String, initPath: String, subnet: String?, ready: Int,
         step: @escaping StepObserver = { _ in }
     ) async throws {
         engine = try ContainerEngine(
             EngineConfiguration(
-                name: name, stateDirectory: "\(work)/\(name)/state", runDirectory: "\(work)/\(name)/run", initPath: initPath,
+                name: name, stateDirectory: "\(work)/\(name)/state", runDirectory: "\(run)/\(name)", initPath: initPath,
                 subnet: subnet, readyCradles: ready), step: step)
-        self.layer = layer
+        layer = "\(work)/layer"
         hasNetwork = subnet != nil
         _ = try await engine.recover()
     }

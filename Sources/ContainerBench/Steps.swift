@@ -34,19 +34,17 @@ final class StepTimes: Sendable {
 }
 
 extension ContainerBench {
-    /// Where a whole life's time goes: `ContainerBench --steps WORK INIT RUNS READY`.
-    static func printSteps(work: String, initPath: String, runs: Int, ready: Int) async throws {
+    /// Where a whole life's time goes: `ContainerBench --steps WORK RUN INIT RUNS READY`.
+    static func printSteps(work: String, run: String, initPath: String, runs: Int, ready: Int) async throws {
         for gap in [UInt32(300), 0] {
             let times = StepTimes()
             let ours = try await Ours(
-                name: "benchs", work: work, initPath: initPath, layer: "\(work)/layer", subnet: nil, ready: ready,
+                name: "benchs", work: work, run: run, initPath: initPath, subnet: nil, ready: ready,
                 step: { times.note("    \($0)") })
             for turn in 0..<runs {
                 pause(milliseconds: gap)
                 times.begin()
-                let life = try await ours.run("step\(turn)", "true") { times.note($0) }
-                times.note("whole")
-                _ = life
+                _ = try await ours.run("step\(turn)", "true") { times.note($0) }
             }
             say("gap \(gap) ms, \(ready) cradles ready")
             for line in times.lines { say(line) }

@@ -238,6 +238,7 @@ static void build(int *fds, int count) {
         if (out[i] != guard.start) close(out[i]);
     if (users >= 0) close(users);
     plan_close(&plan);
+    layers_release();
 }
 
 // Whether the kernel killed a process of the container for want of memory: the number after "oom_kill " in its counter file.

@@ -300,7 +300,7 @@ int root_scaffold(const struct plan *plan) {
     int made = fsopen("tmpfs", FSOPEN_CLOEXEC);
     if (made < 0) return failed("open file system", "tmpfs");
     if (fsconfig(made, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0 || (scaffold = fsmount(made, FSMOUNT_CLOEXEC, 0)) < 0 ||
-        move_mount(scaffold, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) {
+        move_mount(scaffold, "", AT_FDCWD, "/sys", MOVE_MOUNT_F_EMPTY_PATH) < 0) {
         failed("mount scaffold", NULL);
         close(made);
         return -1;
@@ -341,8 +341,7 @@ int root_build(const struct plan *plan, int root, const int *binds, int bind_cou
     }
     if (fchdir(root) < 0) return failed("enter root file system", NULL);
     if (kernel_pivot_root(".", ".") < 0) return failed("pivot root", NULL);
-    // On our root now lie the host's root and, on that, the scaffold: the topmost goes first.
-    if (scaffold >= 0 && umount2(".", MNT_DETACH) < 0) return failed("detach scaffold", NULL);
+    // On our root now lies the host's, and on its /sys the scaffold, which goes with it: each detachment waits for a grace period.
     if (umount2(".", MNT_DETACH) < 0) return failed("detach host's root", NULL);
     if (chdir("/") < 0) return failed("enter", "/");
     return is_uncovered(root) ? 0 : failed("leave host's root", NULL);

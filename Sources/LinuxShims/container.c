@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -280,4 +282,11 @@ int sk_wait_readable(int first, int second, int milliseconds) {
     while (count < 0 && errno == EINTR);
     if (count < 0) return -errno;
     return (ready[0].revents ? 1 : 0) | (ready[1].revents ? 2 : 0);
+}
+
+void sk_spread_directories(int directory) {
+    int flags = 0;
+    if (ioctl(directory, FS_IOC_GETFLAGS, &flags) < 0 || flags & FS_TOPDIR_FL) return;
+    flags |= FS_TOPDIR_FL;
+    ioctl(directory, FS_IOC_SETFLAGS, &flags);
 }

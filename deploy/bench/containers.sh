@@ -1,6 +1,11 @@
 #!/bin/bash
 # Containers beside crun and runc, alternating in one run: whole lives, prepared, first instruction, freeze, thaw, fifty at once, memory
-# of a guard beside conmon's. Needs root; leaves nothing behind.
+# of a guard beside conmon's, what a prepared replica costs. Needs root; leaves nothing behind.
+#
+# All get the same namespaces, limits, capabilities, masks and as strict a filter of system calls, and everybody's state that ends with
+# the boot lies on a tmpfs, as /run is. What differs: the rivals are programs of their own, as podman and containerd run them, and get a
+# ready root file system; ours is called inside this process, as the agent does, and also stacks an overlay with a layer of its own, guards
+# and logs.
 #
 #   deploy/bench/containers.sh [--runs N] [--json]      30 runs without; --json prints the one result object last
 set -euo pipefail
@@ -26,15 +31,18 @@ fi
 binaries=$(realpath "$binaries")
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/sidekick-bench.XXXXXX")
+volatile=/dev/shm
+[ "$(stat -fc %T /run)" != tmpfs ] || volatile=/run
+run=$(mktemp -d "$volatile/sidekick-bench.XXXXXX")
 hugetlb=no
 clean() {
   for runtime in crun runc; do
-    for id in $(ls "$work/$runtime" 2>/dev/null); do "$runtime" --root "$work/$runtime" delete --force "$id" 2>/dev/null || true; done
+    for id in $(ls "$run/$runtime" 2>/dev/null); do "$runtime" --root "$run/$runtime" delete --force "$id" 2>/dev/null || true; done
   done
   # An interrupted engine's containers die with its cgroups; its next start would find the rest, here there is none.
-  "$binaries/ContainerBench" --clean "$work" "$binaries/sidekick-init" || true
+  "$binaries/ContainerBench" --clean "$work" "$run" "$binaries/sidekick-init" || true
   [ $hugetlb = no ] || { umount /sys/fs/cgroup/hugetlb && rmdir /sys/fs/cgroup/hugetlb; } || true
-  rm -rf "$work"
+  rm -rf "$work" "$run"
 }
 trap clean EXIT
 
@@ -94,5 +102,5 @@ done
 for program in true clock sleep; do cp "$layer/$program" "$work/bundles/true/rootfs/" 2>/dev/null || true; done
 chmod 755 "$work" "$work/bundles" "$work/bundles"/*
 
-"$binaries/ContainerBench" "$work" "$binaries/sidekick-init" "$runs" | tee "$work/out" | sed -n '/^{"benchmark"/q;p'
+"$binaries/ContainerBench" "$work" "$run" "$binaries/sidekick-init" "$runs" | tee "$work/out" | sed -n '/^{"benchmark"/q;p'
 [ $json = no ] || sed -n '/^{"benchmark"/,$p' "$work/out"

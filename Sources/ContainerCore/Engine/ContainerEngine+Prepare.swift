@@ -58,6 +58,9 @@ extension ContainerEngine {
         _ container: Container, in cradle: Cradle, isJoined: Bool
     ) throws(ContainerError) -> (told: (message: sk_message, descriptor: Descriptor?), address: String?) {
         let configuration = container.configuration, id = configuration.id
+        let joining = isJoined ? nil : cradles.beginJoining(cradle)
+        // Whatever fails below: nobody clears the cgroups away under a move.
+        defer { try? joining?.wait() }
         let usesNetwork = configuration.network ? network : nil
         let address = try usesNetwork?.reserve(id).address
         let state = try directory.make(id)
@@ -73,7 +76,7 @@ extension ContainerEngine {
         step("limits set")
         _ = try usesNetwork?.attach(id, to: .process(cradle.first), limits: configuration.limits)
         step("network attached")
-        if !isJoined { try cradles.join(cradle) }
+        try joining?.wait()
         let told = try cradle.link.await([SK_TELL_STATE], within: 60_000, "prepare container \(id)")
         step("prepared")
         try directory.save(

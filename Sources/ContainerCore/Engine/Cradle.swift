@@ -13,6 +13,25 @@ struct Cradle: Sendable {
     let cgroup: CgroupHandle
 }
 
+/// A cradle's way into its cgroups.
+final class Joining: Sendable {
+    private let result = Mutex<Result<Void, ContainerError>?>(nil)
+    private let ended = Condition()
+
+    func end(with result: Result<Void, ContainerError>) {
+        self.result.withLock { $0 = result }
+        ended.wakeAll()
+    }
+
+    func wait() throws(ContainerError) {
+        while true {
+            let seen = ended.generation
+            if let result = result.withLock({ $0 }) { return try result.get() }
+            ended.wait(since: seen)
+        }
+    }
+}
+
 /// Makes cradles, and keeps some ready.
 final class Cradles: Sendable {
     private let cgroups: any CgroupDriver
@@ -21,6 +40,7 @@ final class Cradles: Sendable {
     private let ready: Int
     private let step: StepObserver
     private let changed = Condition()
+    private let joiner = WaitingThreads(largest: 1)
     private let scaffold: Descriptor
     private let mappedScaffold: Descriptor
     private let state: Mutex<State>
@@ -162,12 +182,25 @@ final class Cradles: Sendable {
             return state.waiting
         }
         changed.wakeAll()
+        joiner.end()
         for cradle in left { discard(cradle) }
         while true {
             let seen = changed.generation
             if state.withLock({ $0.beingMade == 0 }) { return }
             changed.wait(since: seen)
         }
+    }
+
+    /// Begins `join` on the thread that does this for all, one after the other: the kernel lets them in no faster, and those that wait
+    /// share a grace period.
+    func beginJoining(_ cradle: Cradle) -> Joining {
+        let joining = Joining()
+        guard case .write = cgroups.entry(cradle.cgroup) else {
+            joining.end(with: Result { () throws(ContainerError) in try join(cradle) })
+            return joining
+        }
+        joiner.submit { joining.end(with: Result { () throws(ContainerError) in try self.join(cradle) }) }
+        return joining
     }
 
     /// Puts the first process into its cgroups, where it was not cloned into them.
@@ -183,21 +216,20 @@ final class Cradles: Sendable {
             return (state.counter, userNamespace ? state.ids.take() : nil)
         }
         if userNamespace, ids == nil { throw ContainerError(.resourceMissing, "all ranges of user ids are taken") }
-        let name = "\(prefix)-\(number)"
-        let cgroup: CgroupHandle
-        do throws(ContainerError) { cgroup = try cgroups.create(name, limits: ContainerLimits()) } catch {
-            ids.map { first in state.withLock { $0.ids.giveBack(first) } }
-            throw error
-        }
+        let name = "\(prefix)-\(number)", cgroup = CgroupHandle("\(prefix)-\(number)")
         do throws(ContainerError) {
-            step("cgroup made")
+            // A process is cloned into a group of v2; those of v1, into which it is moved, can be made while it comes to be.
+            let isClonedInto = if case .clone = cgroups.entry(cgroup) { true } else { false }
+            if isClonedInto { try makeGroup(name) }
             let link = try spawn(name)
             step("guard started")
             do throws(ContainerError) {
-                let first = try clone(link, cgroup, ids)
+                try askCradle(link, cgroup, ids)
+                if !isClonedInto { try makeGroup(name) }
+                let told = try link.await([SK_TELL_CRADLE], within: 10_000, "clone a container's namespaces")
                 try link.send(SK_ASK_SCAFFOLD, descriptors: [(userNamespace ? mappedScaffold : scaffold).number])
                 step("namespaces made")
-                return Cradle(name: name, link: link, first: first, firstID: ids, cgroup: cgroup)
+                return Cradle(name: name, link: link, first: told.message.first, firstID: ids, cgroup: cgroup)
             } catch {
                 try? link.send(SK_ASK_QUIT)
                 _ = sk_reap(link.guardPID)
@@ -207,6 +239,11 @@ final class Cradles: Sendable {
             clear(name: name, firstID: ids, cgroup: cgroup)
             throw error
         }
+    }
+
+    private func makeGroup(_ name: String) throws(ContainerError) {
+        _ = try cgroups.create(name, limits: ContainerLimits())
+        step("cgroup made")
     }
 
     private func spawn(_ name: String) throws(ContainerError) -> GuardLink {
@@ -220,7 +257,7 @@ final class Cradles: Sendable {
         return GuardLink(socket: ours, guardPID: pid)
     }
 
-    private func clone(_ link: GuardLink, _ cgroup: CgroupHandle, _ firstID: UInt32?) throws(ContainerError) -> Int32 {
+    private func askCradle(_ link: GuardLink, _ cgroup: CgroupHandle, _ firstID: UInt32?) throws(ContainerError) {
         let namespaces = SK_NEW_MOUNT | SK_NEW_PID | SK_NEW_NET | SK_NEW_UTS | SK_NEW_IPC | (firstID == nil ? 0 : SK_NEW_USER)
         var text: [UInt8] = []
         if let firstID {
@@ -231,7 +268,6 @@ final class Cradles: Sendable {
         if case .clone(let directory) = cgroups.entry(cgroup) { group = try Descriptor.directory(directory) }
         try link.send(
             SK_ASK_CRADLE, wide: UInt64(namespaces), text: text, descriptors: group.map { [$0.number] } ?? [])
-        return try link.await([SK_TELL_CRADLE], within: 10_000, "clone a container's namespaces").message.first
     }
 
     /// Ends a cradle that will hold no container, and removes what was made for it.

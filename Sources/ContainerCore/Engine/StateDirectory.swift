@@ -15,6 +15,7 @@ struct StateDirectory: Sendable {
         try makeDirectories("\(path)/trash")
         try Self.makeSkeleton("\(path)/skeleton")
         containers = try Descriptor.directory("\(path)/containers")
+        sk_spread_directories(containers.number)
         trash = try Descriptor.directory("\(path)/trash")
     }
 

@@ -122,7 +122,12 @@ final class Condition: @unchecked Sendable {
         pthread_mutex_unlock(lock)
     }
 
-    func wakeOne() { wakeAll() }
+    func wakeOne() {
+        pthread_mutex_lock(lock)
+        count += 1
+        pthread_cond_signal(condition)
+        pthread_mutex_unlock(lock)
+    }
 
     func wakeAll() {
         pthread_mutex_lock(lock)

@@ -107,7 +107,10 @@ enum LaunchPlan {
 
     static func steps(_ configuration: ContainerConfiguration, in surroundings: Surroundings) -> [PlanStep] {
         let mapped = surroundings.firstID != nil
-        var steps = StandardRoot.steps(cgroups: surroundings.cgroups)
+        let groups = StandardRoot.steps(cgroups: surroundings.cgroups)
+        // Last, since they wait until the process is in its control groups; but before what is to cover them.
+        let areCovered = configuration.mounts.contains { $0.target.hasPrefix("/sys") }
+        var steps = StandardRoot.moves + (areCovered ? groups : [])
         for (name, text) in (configuration.kernelSettings ?? [:]).sorted(by: { $0.key < $1.key }) {
             steps.append(.setting(path: KernelSetting.path(name), text: text))
         }
@@ -128,6 +131,7 @@ enum LaunchPlan {
                         readOnly.union([.noSetUserID, .noDevices])))
             }
         }
+        if !areCovered { steps += groups }
         if configuration.readOnlyRoot { steps.append(.rootReadOnly) }
         return steps
     }

@@ -29,9 +29,12 @@ enum StandardRoot {
         return steps + networkSettings + masked.map { .mask($0) } + readOnly.map { .readOnly($0) }
     }
 
-    /// Puts the scaffold's mounts into the container's root, and its own control groups, read-only: programs size themselves by these.
+    /// Puts the scaffold's mounts into the container's root.
+    static let moves: [PlanStep] = [.move("/proc"), .move("/dev"), .move("/sys")]
+
+    /// The container's own control groups, read-only: programs size themselves by these.
     static func steps(cgroups: CgroupView) -> [PlanStep] {
-        var steps: [PlanStep] = [.move("/proc"), .move("/dev"), .move("/sys"), .cgroups]
+        var steps: [PlanStep] = [.cgroups]
         let place = "/sys/fs/cgroup"
         switch cgroups {
         case .unified:

@@ -36,5 +36,9 @@ int sk_message_receive(int socket, struct sk_message *message, int *descriptor, 
 /// Removes `name` in `directory` and everything below, following no symbolic link and crossing no mount. Missing is no error.
 int sk_remove_tree(int directory, const char *name);
 
+/// Tells ext4 that what lies in this directory's directories is unrelated, so that each begins in a part of the disk of its own: a part
+/// in which many files came and went lately is slow to give another. Other file systems know no such thing, and nothing happens.
+void sk_spread_directories(int directory);
+
 /// Waits until one of two descriptors is readable: bit 0 the first, bit 1 the second, 0 when `milliseconds` have passed.
 int sk_wait_readable(int first, int second, int milliseconds);
