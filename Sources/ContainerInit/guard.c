@@ -238,7 +238,6 @@ static void build(int *fds, int count) {
         if (out[i] != guard.start) close(out[i]);
     if (users >= 0) close(users);
     plan_close(&plan);
-    layers_release();
 }
 
 // Whether the kernel killed a process of the container for want of memory: the number after "oom_kill " in its counter file.
@@ -323,6 +322,7 @@ static void hear_first(void) {
             guard.state = SK_STATE_PREPARED;
             for (int i = 0; i < most_peers; i++)
                 if (guard.peers[i] >= 0) tell_state(guard.peers[i]);
+            layers_release();
             return;
         case SK_TELL_EXITED:
             guard.has_wait_status = 1;

@@ -14,7 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "kernel.h"
 #include "report.h"
 #include "wire.h"
 
@@ -38,11 +37,11 @@ static int clone_mount(int directory, const char *path, unsigned int flags, uint
     return mount;
 }
 
-// What the overlay is made from must stay mounted until it is made. Closed later still, since the end of each copy of a mount makes the
-// kernel wait for a grace period.
+// What the overlay is made from must stay mounted until it is made. Closed when nobody waits any more, since the end of each copy of a
+// mount makes the kernel wait for a grace period.
 static struct {
     int count;
-    int mounts[most_layers + 2];
+    int mounts[most_layers + 1];
 } held;
 
 void layers_release(void) {
@@ -50,80 +49,20 @@ void layers_release(void) {
     held.count = 0;
 }
 
-// One copy, rooted at `prefix`, of the mount that the state directory and mostly every layer lie on.
-static struct {
-    int mount;
-    uint64_t id;
-    size_t prefix; // length
-} shared = {.mount = -1};
-
-static int mount_id(int directory, const char *path, struct statx *about) {
-    int flags = AT_NO_AUTOMOUNT | (*path ? 0 : AT_EMPTY_PATH);
-    return statx(directory, path, flags, STATX_MNT_ID | STATX_INO, about) == 0 && about->stx_mask & STATX_MNT_ID ? 0 : -1;
-}
-
-// Without one every directory gets a copy of its own.
-static void share_mount(const struct plan *plan, int state, int users) {
-    char common[4096], name[32];
-    struct statx about, other;
-    snprintf(name, sizeof name, "/proc/self/fd/%d", state);
-    ssize_t length = readlink(name, common, sizeof common - 1);
-    if (length <= 0 || mount_id(state, "", &about) < 0) return;
-    common[length] = 0;
+static int add_layers(const struct plan *plan, int overlay, int users) {
     const char *path = plan_string(plan, plan->head->layers.offset);
     for (uint32_t i = 0; i < plan->head->layers.count; i++, path += strlen(path) + 1) {
-        if (mount_id(AT_FDCWD, path, &other) < 0 || other.stx_mnt_id != about.stx_mnt_id) continue;
-        size_t same = 0, slash = 0;
-        for (; common[same] && common[same] == path[same]; same++)
-            if (common[same] == '/') slash = same;
-        common[slash] = 0;
-    }
-    if (mount_id(AT_FDCWD, *common ? common : "/", &other) < 0 || other.stx_mnt_id != about.stx_mnt_id) return;
-    shared.mount = clone_mount(AT_FDCWD, *common ? common : "/", 0, 0, users);
-    if (shared.mount < 0) return;
-    shared.id = about.stx_mnt_id;
-    shared.prefix = strlen(common);
-    held.mounts[held.count++] = shared.mount;
-}
-
-// The directory at `path` within the shared copy, -1 when it is not to be found there. It is compared, since a name may lead elsewhere.
-static int open_shared(const char *path) {
-    struct statx named, found;
-    if (shared.mount < 0 || mount_id(AT_FDCWD, path, &named) < 0 || named.stx_mnt_id != shared.id) return -1;
-    if (strlen(path) <= shared.prefix + 1) return -1;
-    int directory = kernel_openat2(
-        shared.mount, path + shared.prefix + 1, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
-        RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
-    if (directory < 0) return -1;
-    if (mount_id(directory, "", &found) == 0 && found.stx_ino == named.stx_ino) return directory;
-    close(directory);
-    return -1;
-}
-
-// `tried` counts the layers up to the one that failed.
-static int add_layers(const struct plan *plan, int overlay, int users, int *tried) {
-    const char *path = plan_string(plan, plan->head->layers.offset);
-    for (uint32_t i = 0; i < plan->head->layers.count; i++, path += strlen(path) + 1) {
-        int layer = open_shared(path), is_shared = layer >= 0;
-        ++*tried;
-        if (layer < 0 && (layer = clone_mount(AT_FDCWD, path, 0, 0, users)) < 0) return failed("open layer", path);
-        if (!is_shared) held.mounts[held.count++] = layer;
-        int stacked = fsconfig(overlay, FSCONFIG_SET_FD, "lowerdir+", NULL, layer);
-        if (stacked < 0) failed("stack layer", path);
-        if (is_shared) close(layer);
-        if (stacked < 0) return -1;
+        int layer = clone_mount(AT_FDCWD, path, 0, 0, users);
+        if (layer < 0) return failed("open layer", path);
+        held.mounts[held.count++] = layer;
+        if (fsconfig(overlay, FSCONFIG_SET_FD, "lowerdir+", NULL, layer) < 0) return failed("stack layer", path);
     }
     return 0;
 }
 
 // Upper and work directory must lie on one mount: both are reached through one copy of the state directory's.
 static int add_writable(const struct plan *plan, int overlay, int state, int users) {
-    char path[4096], name[32];
-    snprintf(name, sizeof name, "/proc/self/fd/%d", state);
-    ssize_t length = readlink(name, path, sizeof path - 1);
-    path[length > 0 ? length : 0] = 0;
-    int mount = open_shared(path);
-    if (mount < 0) mount = clone_mount(state, "", AT_EMPTY_PATH, 0, users);
+    int mount = clone_mount(state, "", AT_EMPTY_PATH, 0, users);
     if (mount < 0) return failed("open writable layer", NULL);
     held.mounts[held.count++] = mount;
     int upper = openat(mount, plan_string(plan, plan->head->upper), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -160,9 +99,8 @@ static int create(int overlay, uint32_t owner) {
 static int mount_by_descriptors(const struct plan *plan, int state, int users, int *mount) {
     int overlay = fsopen("overlay", FSOPEN_CLOEXEC);
     if (overlay < 0) return failed("open file system", "overlay");
-    int done = -1, tried = 0;
-    share_mount(plan, state, users);
-    if (add_layers(plan, overlay, users, &tried) < 0) done = tried == 1 && (failure.code == EINVAL || failure.code == EOPNOTSUPP) ? 0 : -1;
+    int done = -1;
+    if (add_layers(plan, overlay, users) < 0) done = held.count == 1 && (failure.code == EINVAL || failure.code == EOPNOTSUPP) ? 0 : -1;
     else if (add_writable(plan, overlay, state, users) == 0) {
         fsconfig(overlay, FSCONFIG_SET_STRING, "source", "overlay", 0);
         // Nothing of a container's own layer is wanted after a crash of the host, so its fsync need not wait for the disk.
