@@ -1,14 +1,15 @@
 #!/bin/bash
-# Measures Sidekick's gateway beside HAProxy (and nginx, where it is installed): each as a reverse proxy with kept connections to the same
+# Measures Sidekick's gateway beside HAProxy (and nginx and Caddy, where they are installed): each as a reverse proxy with kept connections to the same
 # backend, one proxy thread on one core, runs alternating. The client and the backend share the other core, so the figure of throughput is
 # requests per second of the proxy's own processor time, which no slow client can spoil.
 #
-#   deploy/bench/gateway.sh [--json] [--runs N] [--seconds N] [--rate N] [--build DIRECTORY]
+#   deploy/bench/gateway.sh [--json] [--runs N] [--seconds N] [--rate N] [--build DIRECTORY] [CASE...]
 #
-# --build names where a release build of sidekick is (default: build one). Latency is measured at a fixed open-loop rate by `sidekick load`.
+# --build names where a release build of sidekick is (default: build one). A CASE is a pattern of names of results: only those are measured.
+# New TLS connections are full handshakes, with a P-256 certificate. Latency is measured at a fixed open-loop rate by `sidekick load`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-json=no runs=5 seconds=4 rate=4000 build=
+json=no runs=5 seconds=4 rate=4000 build= cases=()
 while [ $# -gt 0 ]; do
   case $1 in
     --json) json=yes ;;
@@ -16,11 +17,12 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2; shift ;;
     --rate) rate=$2; shift ;;
     --build) build=$2; shift ;;
-    *) echo "gateway.sh: unknown option $1; see its first lines" >&2; exit 2 ;;
+    -*) echo "gateway.sh: unknown option $1; see its first lines" >&2; exit 2 ;;
+    *) cases+=("$1") ;;
   esac
   shift
 done
-for tool in haproxy wrk jq protoc taskset; do
+for tool in haproxy wrk jq protoc taskset openssl python3; do
   command -v $tool > /dev/null || { echo "gateway.sh: $tool is missing: run deploy/setup.sh bench" >&2; exit 1; }
 done
 [ "$(nproc)" -ge 2 ] || { echo "gateway.sh: needs two cores, one for the proxy alone" >&2; exit 1; }
@@ -42,7 +44,8 @@ cleanup() {
 trap cleanup EXIT
 base=$((20000 + RANDOM % 20000))
 backend=$base
-declare -A port=([ours]=$((base + 1)) [haproxy]=$((base + 2)) [nginx]=$((base + 3)))
+declare -A port=([ours]=$((base + 1)) [haproxy]=$((base + 2)) [nginx]=$((base + 3)) [caddy]=$((base + 4)))
+declare -A tls=([ours]=$((base + 5)) [haproxy]=$((base + 6)) [nginx]=$((base + 7)) [caddy]=$((base + 8)))
 declare -A pid
 
 start() { # start NAME CORE COMMAND...: in the background, pinned
@@ -61,6 +64,12 @@ await() { # await NAME PORT PATH
   cat "$home/$1.log" >&2
   exit 1
 }
+
+mkdir "$home/certificates"
+certificate=$home/certificates/bench.crt key=$home/certificates/bench.key
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$key" -out "$certificate" -days 2 -subj /CN=localhost \
+  -addext subjectAltName=DNS:localhost 2> /dev/null
+cat "$certificate" "$key" > "$home/bench.pem"
 
 # The backend answers from memory: 50 bytes or 10 KB.
 head -c 50 /dev/zero | tr '\0' x > "$home/small"
@@ -97,6 +106,7 @@ defaults
   http-reuse always
 frontend proxy
   bind 127.0.0.1:${port[haproxy]}
+  bind 127.0.0.1:${tls[haproxy]} ssl crt $home/bench.pem ssl-min-ver TLSv1.2 alpn http/1.1
   default_backend servers
 backend servers
   server one 127.0.0.1:$backend
@@ -118,6 +128,10 @@ http {
   upstream servers { server 127.0.0.1:$backend; keepalive 256; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port[nginx]};
+    listen 127.0.0.1:${tls[nginx]} ssl;
+    ssl_certificate $certificate;
+    ssl_certificate_key $key;
+    ssl_protocols TLSv1.2 TLSv1.3;
     location / {
       proxy_pass http://servers;
       proxy_http_version 1.1;
@@ -130,6 +144,29 @@ END
   start nginx 0 nginx -p "$home" -c "$home/nginx.conf"
   await nginx "${port[nginx]}" small
   peers+=(nginx)
+fi
+if command -v caddy > /dev/null; then
+  cat > "$home/Caddyfile" << END
+{
+  admin off
+  auto_https off
+  servers {
+    protocols h1
+  }
+}
+http://:${port[caddy]} {
+  bind 127.0.0.1
+  reverse_proxy 127.0.0.1:$backend
+}
+https://:${tls[caddy]} {
+  bind 127.0.0.1
+  tls $certificate $key
+  reverse_proxy 127.0.0.1:$backend
+}
+END
+  GOMAXPROCS=1 HOME=$home start caddy 0 caddy run --adapter caddyfile --config "$home/Caddyfile"
+  await caddy "${port[caddy]}" small
+  peers+=(caddy)
 fi
 
 # The gateway serves from the routing table it keeps on disk, as it does when its agent is away: one frame of the agent's protocol.
@@ -145,17 +182,21 @@ END
   printf "$(printf '\\x%02x' $(stat -c %s "$home/routes.message" | awk '{ for (i = 3; i >= 0; i--) printf "%d ", int($1 / 256 ^ i) % 256 }'))"
   cat "$home/routes.message"
 } > "$home/gateway/routes"
-start ours 0 "$build/sidekick" gateway --listen "127.0.0.1:${port[ours]}" --data "$home/gateway" --run "$home/run" --threads 1
+start ours 0 "$build/sidekick" gateway --listen "127.0.0.1:${port[ours]}" --tls-listen "127.0.0.1:${tls[ours]}" --certificates "$home/certificates" --data "$home/gateway" --run "$home/run" --threads 1
 await ours "${port[ours]}" small
 
 ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/${pid[$1]}/stat"; }
 hertz=$(getconf CLK_TCK)
-# requests NAME PATH WRK-OPTIONS...: requests per second of the proxy's processor time
+# requests NAME SCHEME PATH WRK-OPTIONS...: requests per second of the proxy's processor time
 requests() {
-  local name=$1 path=$2 before after output
-  shift 2
+  local name=$1 url=$2 before after output
+  case $url in
+    http) url=http://127.0.0.1:${port[$name]}/$3 ;;
+    https) url=https://127.0.0.1:${tls[$name]}/$3 ;;
+  esac
+  shift 3
   before=$(ticks "$name")
-  output=$(taskset -c 1 wrk -t1 -d"${seconds}s" "$@" "http://127.0.0.1:${port[$name]}/$path")
+  output=$(taskset -c 1 wrk -t1 -d"${seconds}s" "$@" "$url")
   after=$(ticks "$name")
   if grep -qE 'Non-2xx|Socket errors' <<< "$output"; then say "$name: $(grep -E 'Non-2xx|Socket errors' <<< "$output")"; fi
   awk -v ticks=$((after - before)) -v hertz="$hertz" '/requests in/ { printf "%.0f\n", $1 * hertz / ticks }' <<< "$output"
@@ -165,15 +206,32 @@ latency() { # latency NAME: p99 in ms at the fixed rate
     -o json > "$home/load.json" || say "$1: $(jq -c .total.failuresByKind "$home/load.json")"
   jq '.phases[1].latency.p99' "$home/load.json"
 }
-memory() { # memory NAME: resident MB with 1,000 idle connections that have each carried a request
-  (
-    for _ in $(seq 1000); do
-      exec {connection}<>"/dev/tcp/127.0.0.1/${port[$1]}"
-      printf 'GET /small HTTP/1.1\r\nHost: a\r\n\r\n' >&"$connection"
-    done
-    sleep 1
-    awk '/VmRSS/ { printf "%.1f\n", $2 / 1024 }' "/proc/${pid[$1]}/status"
-  )
+memory() { # memory NAME http|https: resident MB with 1,000 idle connections that have each carried a request
+  local at=${port[$1]}
+  [ "$2" = http ] || at=${tls[$1]}
+  python3 - "$2" "$at" "${pid[$1]}" << 'END'
+import re, socket, ssl, sys, time
+scheme, port, pid = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+context = ssl.create_default_context()
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+connections = []
+for _ in range(1000):
+    connection = socket.create_connection(("127.0.0.1", port))
+    if scheme == "https":
+        connection = context.wrap_socket(connection)
+    connection.sendall(b"GET /small HTTP/1.1\r\nHost: a\r\n\r\n")
+    connection.recv(4096)
+    connections.append(connection)
+time.sleep(1)
+print("%.1f" % (int(re.search(r"VmRSS:\s+(\d+)", open(f"/proc/{pid}/status").read())[1]) / 1024))
+END
+}
+wanted() { # wanted NAME: whether a case of that name was asked for
+  local case
+  [ ${#cases[@]} -gt 0 ] || return 0
+  # shellcheck disable=SC2053
+  for case in "${cases[@]}"; do [[ $1 == $case ]] && return 0; done
+  return 1
 }
 
 # compare NAME UNIT BUDGET BETTER COMMAND...: alternating runs of COMMAND with each proxy's name in place of @
@@ -181,6 +239,7 @@ results=$home/results
 compare() {
   local name=$1 unit=$2 budget=$3 better=$4 round who command
   shift 4
+  wanted "$name" || return 0
   rm -f "$home"/run.*
   for round in $(seq "$runs"); do
     for who in ours "${peers[@]}"; do
@@ -195,7 +254,7 @@ compare() {
       def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
       [range($ours | length) | $ours[.] / $theirs[.]] as $ratios
       | ($ratios | median) as $ratio
-      # nginx is shown for comparison; the budget is against HAProxy.
+      # The others are shown for comparison; the budget is against HAProxy.
       | (if $who == "haproxy" then $budget else null end) as $budget
       | {name: $name, unit: $unit, ours: ($ours | median), peer: $peer, theirs: ($theirs | median), ratio: ($ratio * 1000 | round / 1000),
          spread: ($ratios | [min, max] | map(. * 1000 | round / 1000)), runs: ($ours | length), budget: $budget,
@@ -205,16 +264,26 @@ compare() {
 version() {
   case $1 in
     haproxy) haproxy -v | awk 'NR == 1 { sub(/-.*/, "", $3); print "haproxy " $3 }' ;;
+    caddy) caddy version | awk '{ sub(/^v/, "", $1); print "caddy " $1 }' ;;
     nginx) nginx -v 2>&1 | sed 's|.*nginx/|nginx |' ;;
   esac
 }
 
-compare keep-alive-64 "requests per core second" 1.0 more requests @ small -c64
-compare keep-alive-64-10KB "requests per core second" 1.0 more requests @ large -c64
-compare new-connections-64 "requests per core second" 1.0 more requests @ small -c64 -H "Connection: close"
+compare keep-alive-64 "requests per core second" 1.0 more requests @ http small -c64
+compare keep-alive-64-10KB "requests per core second" 1.0 more requests @ http large -c64
+compare new-connections-64 "requests per core second" 1.0 more requests @ http small -c64 -H "Connection: close"
+compare tls-keep-alive-64 "requests per core second" 0.8 more requests @ https small -c64
+compare tls-keep-alive-64-10KB "requests per core second" 0.8 more requests @ https large -c64
+compare tls-new-connections-64 "requests per core second" 0.8 more requests @ https small -c64 -H "Connection: close"
 compare "p99-at-$rate-per-second" ms 1.2 less latency @
-jq -cn --argjson ours "$(memory ours)" '{name: "resident-with-1000-idle-connections", unit: "MB", ours: $ours, peer: null, theirs: null, ratio: null,
-  spread: null, runs: 1, budget: 30, met: ($ours <= 30)}' >> "$results"
+# resident NAME SCHEME BUDGET: of a process that has done all of the above, which is what an operator sees. No budget: null.
+resident() {
+  wanted "$1" || return 0
+  jq -cn --arg name "$1" --argjson ours "$(memory ours "$2")" --argjson budget "$3" '{name: $name, unit: "MB", ours: $ours, peer: null, theirs: null,
+    ratio: null, spread: null, runs: 1, budget: $budget, met: (if $budget == null then null else $ours <= $budget end)}' >> "$results"
+}
+resident resident-with-1000-idle-connections http 30
+resident resident-with-1000-idle-tls-connections https null
 
 if [ $json = yes ]; then
   jq -cs --arg cpu "$(awk -F': ' '/model name/ { print $2; exit }' /proc/cpuinfo)" --argjson cores "$(nproc)" --arg kernel "$(uname -r)" \
