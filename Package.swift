@@ -77,6 +77,8 @@ let package = Package(
         .target(
             name: "ContainerCore", dependencies: ["LinuxShims", "CSeccomp"], swiftSettings: strict),
         .target(
+            name: "OCIRuntime", dependencies: ["ContainerCore", "LinuxShims", "CSeccomp"], swiftSettings: strict),
+        .target(
             name: "ControllerStore",
             dependencies: ["SidekickModel", "Orchestration", .product(name: "GRDB", package: "GRDB.swift")],
             swiftSettings: strict),
@@ -110,7 +112,7 @@ let package = Package(
             name: "sidekick",
             dependencies: [
                 "SidekickModel", "Orchestration", "ControlAPI", "ControllerStore", "Controller", "Agent", "Gateway",
-                "ContainerCore",
+                "ContainerCore", "OCIRuntime",
                 "ImageStore", "LoadGenerator", "ScalerTools", "EventLoop", "LinuxShims", argumentParser, log,
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ], swiftSettings: strict),
@@ -131,6 +133,8 @@ let package = Package(
         .testTarget(name: "ImageStoreTests", dependencies: ["ImageStore", "LinuxShims", crypto], swiftSettings: strict),
         .testTarget(
             name: "ContainerTests", dependencies: ["ContainerCore", "LinuxShims"], swiftSettings: strict),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["OCIRuntime", "ContainerCore", "LinuxShims"], swiftSettings: strict),
         .testTarget(
             name: "ControllerStoreTests", dependencies: ["ControllerStore", "Orchestration", "SidekickModel"],
             swiftSettings: strict),

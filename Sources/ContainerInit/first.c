@@ -44,7 +44,8 @@ static void next_message(struct sk_message *message, int *fds, int *count) {
     if (wire_receive(guard_socket, message, fds, count, NULL, 1) != 1) _exit(1);
 }
 
-static int wait_joined(void) {
+static int wait_joined(uint32_t kind) {
+    if (kind != SK_STEP_CGROUPS) return 0;
     struct sk_message message;
     int fds[SK_MESSAGE_FDS], count;
     while (!is_joined) {
@@ -217,7 +218,7 @@ _Noreturn void first_main(int guard) {
         give_up();
     }
     if (root_build(&plan, fds[fd_root], fds + fd_binds, count - fd_binds, wait_joined) < 0) give_up();
-    wait_joined();
+    wait_joined(SK_STEP_CGROUPS);
     wire_close(fds + fd_binds, count - fd_binds);
     close(fds[fd_root]);
     if (!(plan.head->flags & SK_PLAN_INIT)) hold_and_exec(&plan, fds);

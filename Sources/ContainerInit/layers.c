@@ -20,15 +20,17 @@
 enum { most_layers = 512 };
 
 // A detached copy of the mount at `path`, its ids mapped by `users` unless that is -1.
-static int clone_mount(int directory, const char *path, unsigned int flags, uint64_t attributes, int users) {
+static int clone_mount(
+    int directory, const char *path, unsigned int flags, uint64_t attributes, uint64_t propagation, int users) {
     int mount = open_tree(directory, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
     if (mount < 0) return -1;
-    struct mount_attr change = {.attr_set = attributes, .propagation = MS_PRIVATE};
+    struct mount_attr change = {.attr_set = attributes, .propagation = propagation};
     if (users >= 0) {
         change.attr_set |= MOUNT_ATTR_IDMAP;
         change.userns_fd = (uint64_t)users;
     }
-    if (mount_setattr(mount, "", AT_EMPTY_PATH | (flags & AT_RECURSIVE), &change, sizeof change) < 0) {
+    int unchanged = !change.attr_set && !change.propagation;
+    if (!unchanged && mount_setattr(mount, "", AT_EMPTY_PATH | (flags & AT_RECURSIVE), &change, sizeof change) < 0) {
         int error = errno;
         close(mount);
         errno = error;
@@ -52,7 +54,7 @@ void layers_release(void) {
 static int add_layers(const struct plan *plan, int overlay, int users) {
     const char *path = plan_string(plan, plan->head->layers.offset);
     for (uint32_t i = 0; i < plan->head->layers.count; i++, path += strlen(path) + 1) {
-        int layer = clone_mount(AT_FDCWD, path, 0, 0, users);
+        int layer = clone_mount(AT_FDCWD, path, 0, 0, MS_PRIVATE, users);
         if (layer < 0) return failed("open layer", path);
         held.mounts[held.count++] = layer;
         if (fsconfig(overlay, FSCONFIG_SET_FD, "lowerdir+", NULL, layer) < 0) return failed("stack layer", path);
@@ -62,7 +64,7 @@ static int add_layers(const struct plan *plan, int overlay, int users) {
 
 // Upper and work directory must lie on one mount: both are reached through one copy of the state directory's.
 static int add_writable(const struct plan *plan, int overlay, int state, int users) {
-    int mount = clone_mount(state, "", AT_EMPTY_PATH, 0, users);
+    int mount = clone_mount(state, "", AT_EMPTY_PATH, 0, MS_PRIVATE, users);
     if (mount < 0) return failed("open writable layer", NULL);
     held.mounts[held.count++] = mount;
     int upper = openat(mount, plan_string(plan, plan->head->upper), O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -125,12 +127,12 @@ static int place(int mount, const char *name) {
 // given, shows nothing of the host either.
 static int mount_by_names(const struct plan *plan, int state, int users) {
     static char options[8192];
-    int writable = clone_mount(state, "", AT_EMPTY_PATH, 0, users);
+    int writable = clone_mount(state, "", AT_EMPTY_PATH, 0, MS_PRIVATE, users);
     if (writable < 0) return failed("open writable layer", NULL);
     const char *path = plan_string(plan, plan->head->layers.offset);
     int layers[most_layers];
     for (uint32_t i = 0; i < plan->head->layers.count; i++, path += strlen(path) + 1)
-        if ((layers[i] = clone_mount(AT_FDCWD, path, 0, 0, users)) < 0) return failed("open layer", path);
+        if ((layers[i] = clone_mount(AT_FDCWD, path, 0, 0, MS_PRIVATE, users)) < 0) return failed("open layer", path);
     // Mounts are copied before: those of the namespace we leave cannot be any more.
     if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) return failed("leave mount namespace", NULL);
     int type = fsopen("tmpfs", FSOPEN_CLOEXEC), scratch = -1;
@@ -201,8 +203,16 @@ int layers_mount_root(const struct plan *plan, int state, int users) {
 int layers_mount_bind(const struct plan *plan, const struct sk_step *step, int users) {
     const char *source = plan_string(plan, step->source);
     unsigned int flags = step->flags & SK_BIND_RECURSIVE ? AT_RECURSIVE : 0;
+    if (step->flags & SK_BIND_NO_FOLLOW) flags |= AT_SYMLINK_NOFOLLOW;
+    uint64_t spread = step->flags & SK_BIND_PEER ? 0 : step->flags & SK_BIND_SLAVE ? MS_SLAVE : MS_PRIVATE;
     int mount = -1;
-    if (step->flags & SK_BIND_IDMAP && users >= 0) mount = clone_mount(AT_FDCWD, source, flags, step->attributes, users);
-    if (mount < 0) mount = clone_mount(AT_FDCWD, source, flags, step->attributes, -1);
+    if (step->flags & (SK_BIND_IDMAP | SK_BIND_MAPPED) && users >= 0)
+        mount = clone_mount(AT_FDCWD, source, flags, step->attributes, spread, users);
+    if (mount < 0 && !(step->flags & SK_BIND_MAPPED)) mount = clone_mount(AT_FDCWD, source, flags, step->attributes, spread, -1);
     return mount < 0 ? failed("open mount source", source) : mount;
+}
+
+int layers_clone_root(const char *path, uint64_t spread) {
+    int mount = clone_mount(AT_FDCWD, path, AT_RECURSIVE, 0, spread, -1);
+    return mount < 0 ? failed("open root file system", path) : mount;
 }

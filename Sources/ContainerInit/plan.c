@@ -42,6 +42,25 @@ static int steps_fit(const struct plan *plan) {
     return 1;
 }
 
+static int bundle_fits(const struct plan *plan) {
+    if (!records_fit(plan, plan->head->bundle, sizeof(struct sk_bundle), _Alignof(struct sk_bundle)) || plan->head->bundle.count > 1) return 0;
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    if (!bundle) return 1;
+    if (bundle->flags >= 2 * SK_BUNDLE_LAST_FLAG) return 0;
+    const uint32_t texts[] = {bundle->root,         bundle->domain_name, bundle->user_map,       bundle->group_map,
+                              bundle->time_offsets, bundle->exec_label,  bundle->exec_label_file};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (!string_fits(plan, texts[i])) return 0;
+    if (!records_fit(plan, bundle->joined, sizeof(uint32_t), _Alignof(uint32_t))) return 0;
+    if (!records_fit(plan, bundle->hooks, sizeof(struct sk_hook), _Alignof(struct sk_hook))) return 0;
+    const struct sk_hook *hooks = plan_list(plan, bundle->hooks);
+    for (uint32_t i = 0; i < bundle->hooks.count; i++)
+        if (!string_fits(plan, hooks[i].path) || hooks[i].arguments.count == 0 || !strings_fit(plan, hooks[i].arguments) ||
+            !strings_fit(plan, hooks[i].environment))
+            return 0;
+    return 1;
+}
+
 int plan_check(struct plan *plan, const uint8_t *base, size_t size) {
     plan->base = base;
     plan->size = size;
@@ -58,7 +77,7 @@ int plan_check(struct plan *plan, const uint8_t *base, size_t size) {
     if (!records_fit(plan, head->limits, sizeof(struct sk_limit), _Alignof(struct sk_limit))) return -1;
     if (!records_fit(plan, head->seccomp, sizeof(struct sock_filter), _Alignof(struct sock_filter))) return -1;
     if (head->seccomp.count > BPF_MAXINSNS) return -1;
-    return steps_fit(plan) ? 0 : -1;
+    return steps_fit(plan) && bundle_fits(plan) ? 0 : -1;
 }
 
 int plan_open(struct plan *plan, int fd) {

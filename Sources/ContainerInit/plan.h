@@ -19,5 +19,10 @@ void plan_close(struct plan *plan);
 static inline const char *plan_string(const struct plan *plan, uint32_t offset) { return (const char *)plan->base + offset; }
 static inline const void *plan_list(const struct plan *plan, struct sk_list list) { return plan->base + list.offset; }
 
+// What a bundle's plan says beyond others, NULL for those.
+static inline const struct sk_bundle *plan_bundle(const struct plan *plan) {
+    return plan->head->bundle.count ? plan_list(plan, plan->head->bundle) : NULL;
+}
+
 // Fills `out` (room for list.count + 1) with the list's strings and a closing NULL.
 void plan_strings(const struct plan *plan, struct sk_list list, const char **out);

@@ -115,7 +115,9 @@ static int set_identity(const struct plan *plan) {
     const struct sk_plan *head = plan->head;
     if (drop_bounding(head->bounding) < 0) return -1;
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return failed("keep capabilities", NULL);
-    if (setgroups(head->groups.count, plan_list(plan, head->groups)) < 0) return failed("set groups", NULL);
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    int denied = bundle && bundle->flags & SK_BUNDLE_DENY_GROUPS && head->groups.count == 0;
+    if (!denied && setgroups(head->groups.count, plan_list(plan, head->groups)) < 0) return failed("set groups", NULL);
     if (setresgid(head->gid, head->gid, head->gid) < 0) return failed("set group", NULL);
     if (setresuid(head->uid, head->uid, head->uid) < 0) return failed("set user", NULL);
     return set_capabilities(head);
@@ -125,7 +127,8 @@ static int install_seccomp(const struct plan *plan) {
     struct sk_list list = plan->head->seccomp;
     if (list.count == 0) return 0;
     struct sock_fprog program = {.len = (unsigned short)list.count, .filter = (struct sock_filter *)plan_list(plan, list)};
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) < 0) return failed("install seccomp filter", NULL);
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, bundle ? bundle->seccomp_flags : 0, &program) < 0) return failed("install seccomp filter", NULL);
     return 0;
 }
 
@@ -150,10 +153,23 @@ int process_settle(const struct plan *plan, struct streams streams, const int *k
     if (gains && install_seccomp(plan) < 0) return -1;
     if (set_identity(plan) < 0) return -1;
     // Changing identity cleared it. The program of a container without our own pid 1 dies with the guard.
-    if (getpid() == 1 && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return failed("tie to guard", NULL);
+    if (getpid() == 1 && !plan_bundle(plan) && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0) return failed("tie to guard", NULL);
     if (gains) return 0;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return failed("set no_new_privs", NULL);
     return install_seccomp(plan);
+}
+
+int process_find(const struct plan *plan) {
+    const char *program = plan_string(plan, plan->head->programs.offset);
+    int worst = ENOENT;
+    for (uint32_t i = 0; i < plan->head->programs.count; i++, program += strlen(program) + 1) {
+        if (faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) == 0) return 0;
+        if (errno != ENOENT && errno != ENOTDIR) worst = errno;
+    }
+    // Only what the exec would say too; a filter may answer anything else.
+    if (worst != ENOENT && worst != EACCES) return 0;
+    errno = worst;
+    return failed("exec", plan_string(plan, plan->head->arguments.offset));
 }
 
 int process_exec(const struct plan *plan) {

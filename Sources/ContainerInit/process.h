@@ -13,5 +13,8 @@ struct streams {
 // -1 with `failure` set.
 int process_settle(const struct plan *plan, struct streams streams, const int *keep, int keep_count);
 
+// Whether there is a program to become, as far as can be told without trying. -1 with `failure` set when not.
+int process_find(const struct plan *plan);
+
 // Becomes the program; returns only on failure (-1 with `failure` set).
 int process_exec(const struct plan *plan);

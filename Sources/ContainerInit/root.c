@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "console.h"
+#include "copyup.h"
 #include "kernel.h"
 #include "report.h"
 
@@ -95,6 +97,19 @@ static int attach(int root, int mount, const char *path) {
     return moved;
 }
 
+// What a new file system takes over from the directory it is to cover.
+static int inherit(const struct sk_step *step, int root, int mount, const char *target) {
+    int covered = step->flags ? open_inside(root, target, O_RDONLY | O_DIRECTORY) : -1;
+    if (covered < 0) return 0;
+    struct stat about;
+    int done = 0;
+    if (step->flags & SK_MOUNT_KEEP_MODE && fstat(covered, &about) == 0) done = fchmodat(mount, ".", about.st_mode & 07777, 0);
+    if (done == 0 && step->flags & SK_MOUNT_COPY_UP) done = copy_up(covered, mount);
+    if (done < 0) failed("copy into new file system at", target);
+    close(covered);
+    return done;
+}
+
 static int step_mount(const struct plan *plan, const struct sk_step *step, int root) {
     const char *type = plan_string(plan, step->source), *target = plan_string(plan, step->target);
     int made = fsopen(type, FSOPEN_CLOEXEC);
@@ -113,7 +128,7 @@ static int step_mount(const struct plan *plan, const struct sk_step *step, int r
     int mount = -1, done = -1;
     if (fsconfig(made, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0) failed("create file system for", target);
     else if ((mount = fsmount(made, FSMOUNT_CLOEXEC, (unsigned int)step->attributes)) < 0) failed("mount file system for", target);
-    else done = attach(root, mount, target);
+    else if (inherit(step, root, mount, target) == 0) done = attach(root, mount, target);
     close(made);
     if (mount >= 0) close(mount);
     return done;
@@ -125,12 +140,20 @@ static int step_device(const struct plan *plan, const struct sk_step *step, int 
     if (mount < 0) return failed("open device", source);
     struct stat about;
     int done = -1;
-    if (fstat(mount, &about) < 0 || !S_ISCHR(about.st_mode) || about.st_rdev != step->value) {
+    if (fstat(mount, &about) < 0 || !(S_ISCHR(about.st_mode) || S_ISBLK(about.st_mode)) || about.st_rdev != step->value) {
         errno = ENODEV;
         failed("recognise device", source);
     } else done = attach(root, mount, plan_string(plan, step->target));
     close(mount);
     return done;
+}
+
+static int is_node(int parent, const char *name, mode_t mode, uint64_t number) {
+    struct stat about;
+    int same = fstatat(parent, name, &about, AT_SYMLINK_NOFOLLOW) == 0 && (about.st_mode & S_IFMT) == (mode & S_IFMT) &&
+               (S_ISFIFO(mode) || about.st_rdev == number);
+    errno = EEXIST;
+    return same;
 }
 
 // Makes what `kind` says at `target` below a parent that exists or is made.
@@ -142,8 +165,11 @@ static int step_make(const struct plan *plan, const struct sk_step *step, int ro
     int made = 0;
     if (step->kind == SK_STEP_LINK) made = symlinkat(plan_string(plan, step->source), parent, name);
     else if (step->kind == SK_STEP_NODE) {
-        made = mknodat(parent, name, S_IFCHR | 0666, step->value);
-        if (made == 0) made = fchmodat(parent, name, 0666, 0);
+        mode_t mode = step->flags ? step->flags : S_IFCHR | 0666;
+        made = mknodat(parent, name, mode, step->value);
+        if (made < 0 && errno == EEXIST && is_node(parent, name, mode, step->value)) made = 0;
+        if (made == 0) made = fchownat(parent, name, (uid_t)(step->attributes >> 32), (gid_t)step->attributes, AT_SYMLINK_NOFOLLOW);
+        if (made == 0) made = fchmodat(parent, name, mode & 07777, 0);
     } else made = mkdirat(parent, name, 0755);
     if (made < 0 && errno == EEXIST && step->kind != SK_STEP_NODE) made = 0;
     if (made < 0) failed("make", target);
@@ -155,6 +181,8 @@ static int step_make(const struct plan *plan, const struct sk_step *step, int ro
 // (CVE-2025-31133).
 static int mask_file(int root, int target) {
     int null = open_inside(root, "dev/null", O_PATH | O_NOFOLLOW);
+    // A root without one: the host's, which is still in reach.
+    if (null < 0) null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat about;
     if (null < 0) return -1;
     if (fstat(null, &about) < 0 || !S_ISCHR(about.st_mode) || about.st_rdev != null_device) {
@@ -210,6 +238,36 @@ static int step_protect(const struct plan *plan, const struct sk_step *step, int
     else if (done == 0) done = S_ISDIR(about.st_mode) ? mask_directory(target) : mask_file(root, target);
     if (done < 0) failed(step->kind == SK_STEP_MASK ? "mask" : "make read-only", path);
     close(target);
+    return done;
+}
+
+static int step_attributes(const struct plan *plan, const struct sk_step *step, int root) {
+    const char *path = plan_string(plan, step->target);
+    int target = open_inside(root, path, O_PATH);
+    if (target < 0) return failed("open", path);
+    struct mount_attr change = {.attr_set = step->attributes, .attr_clr = step->value};
+    struct mount_attr spread = {.propagation = step->flags & SK_CHANGE_PROPAGATION};
+    unsigned int below = step->flags & SK_CHANGE_RECURSIVE ? AT_RECURSIVE : 0;
+    unsigned int spread_below = step->flags & SK_CHANGE_SPREAD_RECURSIVE ? AT_RECURSIVE : 0;
+    int done = 0;
+    if (change.attr_set | change.attr_clr) done = mount_setattr(target, "", AT_EMPTY_PATH | below, &change, sizeof change);
+    if (done == 0 && spread.propagation) done = mount_setattr(target, "", AT_EMPTY_PATH | spread_below, &spread, sizeof spread);
+    if (done < 0) failed("change mount", path);
+    close(target);
+    return done;
+}
+
+// The terminal's name inside is its slave's, and /dev/console is the slave too.
+static int step_console(const struct plan *plan, const struct sk_step *step, int root) {
+    int multiplexer = open_inside(root, "dev/ptmx", O_RDWR | O_NOCTTY);
+    if (multiplexer < 0) return failed("open", "/dev/ptmx");
+    int slave = console_take(multiplexer);
+    if (slave < 0) return -1;
+    const char *target = plan_string(plan, step->target);
+    int mount = open_tree(slave, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (mount < 0) return failed("open terminal for", target);
+    int done = attach(root, mount, target);
+    close(mount);
     return done;
 }
 
@@ -269,7 +327,7 @@ static int step_move(const struct plan *plan, const struct sk_step *step, int ro
     return done;
 }
 
-static int run_step(const struct plan *plan, const struct sk_step *step, int root, int bind, int (*joined)(void)) {
+static int run_step(const struct plan *plan, const struct sk_step *step, int root, int bind, int (*at)(uint32_t kind)) {
     switch (step->kind) {
         case SK_STEP_MOUNT: return step_mount(plan, step, root);
         case SK_STEP_BIND: return attach(root, bind, plan_string(plan, step->target));
@@ -283,8 +341,11 @@ static int run_step(const struct plan *plan, const struct sk_step *step, int roo
         case SK_STEP_SETTING: return step_setting(plan, step);
         case SK_STEP_MOVE: return step_move(plan, step, root);
         case SK_STEP_FILE: return step_file(plan, step, root);
+        case SK_STEP_ATTRIBUTES: return step_attributes(plan, step, root);
+        case SK_STEP_CONSOLE: return step_console(plan, step, root);
+        case SK_STEP_HOOKS: return at ? at(step->kind) : 0;
         case SK_STEP_CGROUPS:
-            if (!joined || joined() < 0) return -1;
+            if (!at || at(step->kind) < 0) return -1;
             return unshare(CLONE_NEWCGROUP) < 0 ? failed("unshare cgroup namespace", NULL) : 0;
         case SK_STEP_ROOT_READ_ONLY: {
             struct mount_attr change = {.attr_set = MOUNT_ATTR_RDONLY};
@@ -324,8 +385,47 @@ static int is_uncovered(int root) {
     return ours.stx_mask & STATX_MNT_ID && ours.stx_mnt_id == above.stx_mnt_id && ours.stx_ino == above.stx_ino;
 }
 
-int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*joined)(void)) {
-    if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0) return failed("attach root file system", NULL);
+// A file system mounted on the root itself is the root of what follows.
+static int covered(const struct plan *plan, const struct sk_step *step, int root) {
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    if (!bundle || (step->kind != SK_STEP_MOUNT && step->kind != SK_STEP_BIND)) return root;
+    if (strcmp(plan_string(plan, step->target), "/") != 0) return root;
+    // Looked up by name from outside, since a lookup that begins at a root does not see what lies on it.
+    int on_top = open(plan_string(plan, bundle->root), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return on_top < 0 ? failed("open root file system", NULL) : on_top;
+}
+
+// A bundle's root lies where the host has it, for hooks that enter the mount namespace and mount below it; or, where the user namespace's
+// root may not go there, as everybody else's on the old root.
+static int place(const struct plan *plan, int root) {
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    if (bundle) {
+        const char *path = plan_string(plan, bundle->root);
+        if (move_mount(root, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH) == 0) return 0;
+        if (errno != EACCES || !(bundle->new_namespaces & CLONE_NEWNS)) return failed("attach root file system", path);
+    }
+    return move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0 ? failed("attach root file system", NULL) : 0;
+}
+
+static int pivot(int root) {
+    if (fchdir(root) < 0) return failed("enter root file system", NULL);
+    if (kernel_pivot_root(".", ".") < 0) return failed("pivot root", NULL);
+    // On our root now lies the host's, and on its /sys the scaffold, which goes with it: each detachment waits for a grace period.
+    if (umount2(".", MNT_DETACH) < 0) return failed("detach host's root", NULL);
+    if (chdir("/") < 0) return failed("enter", "/");
+    return is_uncovered(root) ? 0 : failed("leave host's root", NULL);
+}
+
+// Where the mount namespace is another's, whose root must stay, or the host's root cannot be pivoted away from.
+static int change_root(int root, int move) {
+    if (fchdir(root) < 0) return failed("enter root file system", NULL);
+    if (move && mount(".", "/", NULL, MS_MOVE, NULL) < 0) return failed("move root file system", NULL);
+    if (chroot(".") < 0 || chdir("/") < 0) return failed("change root", NULL);
+    return 0;
+}
+
+int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*at)(uint32_t kind)) {
+    if (place(plan, root) < 0) return -1;
     const struct sk_step *steps = plan_list(plan, plan->head->steps);
     int next = 0;
     for (uint32_t i = 0; i < plan->head->steps.count; i++) {
@@ -337,12 +437,15 @@ int root_build(const struct plan *plan, int root, const int *binds, int bind_cou
             }
             bind = binds[next++];
         }
-        if (run_step(plan, &steps[i], root, bind, joined) < 0) return -1;
+        if (run_step(plan, &steps[i], root, bind, at) < 0) return -1;
+        root = covered(plan, &steps[i], root);
+        if (root < 0) return -1;
     }
-    if (fchdir(root) < 0) return failed("enter root file system", NULL);
-    if (kernel_pivot_root(".", ".") < 0) return failed("pivot root", NULL);
-    // On our root now lies the host's, and on its /sys the scaffold, which goes with it: each detachment waits for a grace period.
-    if (umount2(".", MNT_DETACH) < 0) return failed("detach host's root", NULL);
-    if (chdir("/") < 0) return failed("enter", "/");
-    return is_uncovered(root) ? 0 : failed("leave host's root", NULL);
+    const struct sk_bundle *bundle = plan_bundle(plan);
+    if (!bundle) return pivot(root);
+    int is_new = (bundle->new_namespaces & CLONE_NEWNS) != 0, no_pivot = (bundle->flags & SK_BUNDLE_NO_PIVOT) != 0;
+    int done = is_new && !no_pivot ? pivot(root) : change_root(root, is_new);
+    if (done == 0 && bundle->root_propagation && mount(NULL, "/", NULL, bundle->root_propagation, NULL) < 0)
+        return failed("set propagation of", "/");
+    return done;
 }

@@ -6,5 +6,5 @@ int root_scaffold(const struct plan *plan);
 
 // Builds and enters the container's root: attaches `root`, runs the plan's steps in order (`binds` holds the detached mounts of the bind
 // steps, in order), and makes it the root of this mount namespace, out of which nothing of the host's remains.
-// `joined` is called at SK_STEP_CGROUPS and returns when the engine has moved this process into its cgroups (0), or -1.
-int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*joined)(void));
+// `at` is called at SK_STEP_CGROUPS and returns when the engine has moved this process into its cgroups (0), or -1; and at SK_STEP_HOOKS.
+int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*at)(uint32_t kind));

@@ -33,7 +33,7 @@ struct Sidekick: AsyncParsableCommand {
                 name: "Daemons",
                 subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),
 
-            CommandGroup(name: "One host alone", subcommands: [ContainerCommand.self]),
+            CommandGroup(name: "One host alone", subcommands: [ContainerCommand.self, RuntimeEntry.self]),
             CommandGroup(name: "Proof", subcommands: [LoadCommand.self, AutoscalerCommand.self]),
         ])
 }
@@ -45,6 +45,7 @@ enum SidekickVersion {
 @main
 enum Main {
     static func main() async {
+        if let status = RuntimeEntry.run(CommandLine.arguments) { exit(status) }
         do {
             var command = try Sidekick.parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

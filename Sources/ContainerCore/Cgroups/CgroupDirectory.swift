@@ -1,15 +1,17 @@
 import Glibc
 
 /// One directory of a cgroup file system.
-struct CgroupDirectory: Hashable, Sendable {
-    let path: String
+package struct CgroupDirectory: Hashable, Sendable {
+    package let path: String
 
-    subscript(child: String) -> CgroupDirectory { CgroupDirectory(path: "\(path)/\(child)") }
+    package init(path: String) { self.path = path }
 
-    var exists: Bool { access(path, F_OK) == 0 }
+    package subscript(child: String) -> CgroupDirectory { CgroupDirectory(path: "\(path)/\(child)") }
+
+    package var exists: Bool { access(path, F_OK) == 0 }
 
     /// Makes it; false when it was there.
-    func make() throws(ContainerError) -> Bool {
+    package func make() throws(ContainerError) -> Bool {
         if mkdir(path, 0o755) == 0 { return true }
         let number = errno
         guard number == EEXIST else {
@@ -18,19 +20,19 @@ struct CgroupDirectory: Hashable, Sendable {
         return false
     }
 
-    func has(_ file: String) -> Bool { access("\(path)/\(file)", F_OK) == 0 }
+    package func has(_ file: String) -> Bool { access("\(path)/\(file)", F_OK) == 0 }
 
     /// A file's text, nil when there is none.
-    func read(_ file: String) -> String? { readSmallFile("\(path)/\(file)") }
+    package func read(_ file: String) -> String? { readSmallFile("\(path)/\(file)") }
 
     /// A file's only number; 0 when there is none, Int64.max for `max`.
-    func number(_ file: String) -> Int64 {
+    package func number(_ file: String) -> Int64 {
         let text = (read(file) ?? "").trimmed
         return text == "max" ? .max : Int64(text) ?? 0
     }
 
     /// Reads a file of `KEY NUMBER` lines.
-    func numbers(_ file: String) -> [String: Int64] {
+    package func numbers(_ file: String) -> [String: Int64] {
         var numbers: [String: Int64] = [:]
         for line in (read(file) ?? "").split(separator: "\n") {
             let words = line.split(separator: " ")
@@ -39,19 +41,19 @@ struct CgroupDirectory: Hashable, Sendable {
         return numbers
     }
 
-    func write(_ file: String, _ text: String) throws(ContainerError) {
+    package func write(_ file: String, _ text: String) throws(ContainerError) {
         try writeSmallFile("\(path)/\(file)", text, "set \(file) of control group \(path)")
     }
 
     /// Processes in it and below.
-    func processes() -> [Int32] {
+    package func processes() -> [Int32] {
         var found = (read("cgroup.procs") ?? "").split(separator: "\n").compactMap { Int32($0) }
         for child in children() { found += self[child].processes() }
         return found
     }
 
     /// Names of the groups right below, sorted.
-    func children() -> [String] {
+    package func children() -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
         var names: [String] = []
@@ -64,7 +66,7 @@ struct CgroupDirectory: Hashable, Sendable {
     }
 
     /// Removes it with all below; false while the kernel still finds processes there. What is not there counts as removed.
-    func remove() throws(ContainerError) -> Bool {
+    package func remove() throws(ContainerError) -> Bool {
         if rmdir(path) == 0 { return true }
         switch errno {
         case ENOENT: return true
@@ -83,7 +85,7 @@ struct CgroupDirectory: Hashable, Sendable {
 
 /// Asks again and again, at first at once and then after pauses of up to two milliseconds, until the answer is true or the time is over.
 /// An event file ends a pause early where there is one: notifications alone will not do, since the kernel spaces them.
-func ask(
+package func ask(
     milliseconds: Int64, event file: String? = nil, _ answer: () throws(ContainerError) -> Bool
 ) throws(ContainerError) -> Bool {
     let began = ContinuousClock.now
@@ -108,5 +110,5 @@ func ask(
 }
 
 extension StringProtocol {
-    var trimmed: SubSequence { self.drop { $0.isWhitespace }.prefix { !$0.isWhitespace } }
+    package var trimmed: SubSequence { self.drop { $0.isWhitespace }.prefix { !$0.isWhitespace } }
 }

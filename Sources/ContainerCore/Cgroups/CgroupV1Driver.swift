@@ -189,7 +189,7 @@ package struct CgroupV1Driver: CgroupDriver {
 }
 
 /// Makes a directory and those above it that are missing.
-func makeWithParents(_ directory: CgroupDirectory) throws(ContainerError) {
+package func makeWithParents(_ directory: CgroupDirectory) throws(ContainerError) {
     guard !directory.exists, let slash = directory.path.lastIndex(of: "/") else { return }
     try makeWithParents(CgroupDirectory(path: String(directory.path[..<slash])))
     _ = try directory.make()

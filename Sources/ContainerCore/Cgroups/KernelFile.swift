@@ -1,7 +1,7 @@
 import Glibc
 
 /// The whole of a kernel file of at most 64 KiB (`/proc`, `/sys`, cgroups), nil when it cannot be read.
-func readSmallFile(_ path: String) -> String? {
+package func readSmallFile(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -9,7 +9,7 @@ func readSmallFile(_ path: String) -> String? {
 }
 
 /// What can be read from a kernel file's descriptor, nil on an error.
-func readAll(_ descriptor: Int32) -> String? {
+package func readAll(_ descriptor: Int32) -> String? {
     var text: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 16_384)
     while true {
@@ -25,7 +25,7 @@ func readAll(_ descriptor: Int32) -> String? {
 }
 
 /// Writes a kernel file in one call, as they demand.
-func writeSmallFile(_ path: String, _ text: String, _ operation: @autoclosure () -> String) throws(ContainerError) {
+package func writeSmallFile(_ path: String, _ text: String, _ operation: @autoclosure () -> String) throws(ContainerError) {
     let number = writeKernelFile(path, text)
     guard number == 0 else {
         throw ContainerError(.kernelRefused, "cannot \(operation())", cause: "write \(path) \(text): \(errorText(number))")
@@ -33,7 +33,7 @@ func writeSmallFile(_ path: String, _ text: String, _ operation: @autoclosure ()
 }
 
 /// Writes a kernel file in one call and gives the error number, 0 for success.
-func writeKernelFile(_ path: String, _ text: String) -> Int32 {
+package func writeKernelFile(_ path: String, _ text: String) -> Int32 {
     let descriptor = open(path, O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return errno }
     defer { close(descriptor) }

@@ -2,11 +2,11 @@ import Glibc
 import LinuxShims
 
 /// A file descriptor that closes with its last reference.
-final class Descriptor: Sendable {
-    let number: Int32
+package final class Descriptor: Sendable {
+    package let number: Int32
 
     /// Takes over `number`, the answer of a shim: a descriptor, or a negative error number.
-    init(_ number: Int32, _ operation: @autoclosure () -> String) throws(ContainerError) {
+    package init(_ number: Int32, _ operation: @autoclosure () -> String) throws(ContainerError) {
         guard number >= 0 else {
             throw ContainerError(.kernelRefused, "cannot \(operation())", cause: systemText(-number))
         }
@@ -14,7 +14,7 @@ final class Descriptor: Sendable {
     }
 
     /// A directory to name things below.
-    static func directory(_ path: String) throws(ContainerError) -> Descriptor {
+    package static func directory(_ path: String) throws(ContainerError) -> Descriptor {
         let number = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         return try Descriptor(number < 0 ? -errno : number, "open directory \(path)")
     }
@@ -26,4 +26,4 @@ final class Descriptor: Sendable {
 package typealias StepObserver = @Sendable (StaticString) -> Void
 
 /// The kernel's words for an error number.
-func systemText(_ number: Int32) -> String { String(cString: strerror(number)) }
+package func systemText(_ number: Int32) -> String { String(cString: strerror(number)) }

@@ -1,6 +1,6 @@
 /// The kernel's capabilities by name; a capability's number is its place in the list (include/uapi/linux/capability.h).
-enum Capability {
-    static let names = [
+package enum Capability {
+    package static let names = [
         "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID",
         "CAP_SETUID",
         "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST", "CAP_NET_ADMIN", "CAP_NET_RAW",
@@ -11,7 +11,7 @@ enum Capability {
     ]
 
     /// The set as the kernel takes it, bit n for capability n.
-    static func mask(_ wanted: [String]) throws(ContainerError) -> UInt64 {
+    package static func mask(_ wanted: [String]) throws(ContainerError) -> UInt64 {
         var mask: UInt64 = 0
         for name in wanted {
             guard let number = names.firstIndex(of: name) else {

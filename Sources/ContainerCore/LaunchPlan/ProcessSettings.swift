@@ -1,8 +1,8 @@
 import LinuxShims
 
 /// Resource limits by name; a limit's number is the kernel's (include/uapi/asm-generic/resource.h).
-enum ResourceName {
-    private static let numbers: [String: UInt32] = [
+package enum ResourceName {
+    package static let numbers: [String: UInt32] = [
         "cpu": 0, "fsize": 1, "data": 2, "stack": 3, "core": 4, "rss": 5, "nproc": 6, "nofile": 7, "memlock": 8, "as": 9,
         "locks": 10,
         "sigpending": 11, "msgqueue": 12, "nice": 13, "rtprio": 14, "rttime": 15,
@@ -27,7 +27,7 @@ enum ResourceName {
 }
 
 /// Kernel settings that belong to a container's own namespaces (ipc, uts, net), as runc allows them.
-enum KernelSetting {
+package enum KernelSetting {
     private static let ipc: Set<String> = [
         "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni",
         "kernel.shm_rmid_forced",
@@ -39,5 +39,5 @@ enum KernelSetting {
         return isPlain && !name.contains("..") && (ipc.contains(name) || name.hasPrefix("fs.mqueue.") || name.hasPrefix("net."))
     }
 
-    static func path(_ name: String) -> String { "/proc/sys/" + name.split(separator: ".").joined(separator: "/") }
+    package static func path(_ name: String) -> String { "/proc/sys/" + name.split(separator: ".").joined(separator: "/") }
 }

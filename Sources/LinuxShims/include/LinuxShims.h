@@ -6,4 +6,5 @@
 #include "SkNetlink.h"
 #include "SkPlan.h"
 #include "SkProcess.h"
+#include "SkRuntime.h"
 #include "SkSocket.h"

@@ -4,14 +4,10 @@
 // tells a guard left by an older build apart.
 #include <stdint.h>
 
+#include "SkBundle.h"
+
 #define SK_PLAN_MAGIC 0x4c504b53u
 #define SK_PLAN_VERSION 1u
-
-// `count` elements starting `offset` bytes into the plan. Strings of a list lie back to back, each ended by NUL.
-struct sk_list {
-    uint32_t offset;
-    uint32_t count;
-};
 
 // Bits of sk_plan.flags.
 enum {
@@ -27,7 +23,7 @@ enum {
     SK_STEP_MOUNT = 1,     // new file system of type `source` with key/value `options` on `target`
     SK_STEP_BIND = 2,      // the host's `source` on `target`; SK_BIND_* in `flags`
     SK_STEP_DEVICE = 3,    // the host's device node `source`, which must be device `value`, on `target`
-    SK_STEP_NODE = 4,      // a new character device `value` at `target`
+    SK_STEP_NODE = 4,      // a new character device `value` at `target`; `flags`: another type and mode, `attributes`: uid << 32 | gid
     SK_STEP_LINK = 5,      // a symbolic link at `target` saying `source`
     SK_STEP_MASK = 6,      // hide `target` if it exists
     SK_STEP_READ_ONLY = 7, // make the tree at `target` read-only if it exists
@@ -38,13 +34,33 @@ enum {
     SK_STEP_FILE = 12, // a file holding the text `source`, without a name of its own, mounted on `target`; after /dev is there
     SK_STEP_MOVE = 13, // the mount at `source` in the scaffold, with all below it, to `target`
     SK_STEP_SETTING = 14, // write `source` into the kernel setting `target`, a path below /proc/sys as the host names it; it must exist
-    SK_STEP_LAST = 14,
+    SK_STEP_ATTRIBUTES = 15, // on the mount at `target`: set `attributes`, clear `value`, then SK_CHANGE_* of `flags`
+    SK_STEP_HOOKS = 16,      // every mount is made: hooks of the bundle run
+    SK_STEP_CONSOLE = 17,    // a terminal of the container's devpts, its slave mounted on `target`
+    SK_STEP_LAST = 17,
+};
+
+// Bits of sk_step.flags of SK_STEP_ATTRIBUTES. Propagation types are the kernel's MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE and MS_SHARED.
+enum {
+    SK_CHANGE_RECURSIVE = 1,        // attributes of the mounts below too
+    SK_CHANGE_SPREAD_RECURSIVE = 2, // propagation of the mounts below too
+    SK_CHANGE_PROPAGATION = 0x1e0000,
+};
+
+// Bits of sk_step.flags of SK_STEP_MOUNT.
+enum {
+    SK_MOUNT_COPY_UP = 1,   // starts with what the directory held
+    SK_MOUNT_KEEP_MODE = 2, // its root gets the mode of the directory it covers
 };
 
 // Bits of sk_step.flags for binds.
 enum {
     SK_BIND_RECURSIVE = 1,
     SK_BIND_IDMAP = 2, // map its ids by the container's user namespace where the file system can
+    SK_BIND_SLAVE = 4, // mounts made below the source on the host show up
+    SK_BIND_PEER = 8,  // and those made inside show up on the host
+    SK_BIND_MAPPED = 16, // map its ids by the uid and gid maps in `options`, or fail
+    SK_BIND_NO_FOLLOW = 32, // a symbolic link at the end of `source` is itself the source
 };
 
 struct sk_step {
@@ -97,6 +113,7 @@ struct sk_plan {
     uint64_t log_bytes;
     uint32_t log_files;
     uint32_t first_id; // host id of the container's root; 0 without user namespace
+    struct sk_list bundle; // struct sk_bundle, one for a container of the OCI runtime, else none
 };
 
 // Kinds of sk_message: what the engine asks of a guard (below 100), what a guard tells.
@@ -118,6 +135,11 @@ enum {
     SK_TELL_STARTED = 104,
     SK_TELL_EXITED = 105, // `code`, `signal`, `flags` SK_EXIT_*; `text` and errno `cookie` of what failed before the program ran
     SK_TELL_EXEC_EXITED = 106, // `cookie`, and as above
+    // between the OCI runtime and `sidekick-init bundle`, which use SK_TELL_CRADLE, _STATE and _FAILED and SK_ASK_JOINED too
+    SK_ASK_BUNDLE = 12,  // `flags` SK_WITH_*, `cookie` further descriptors from 3 on that stay open; descriptors: plan and those of `flags`
+    SK_ASK_JOIN = 13,    // descriptors: the namespaces to join, in the order of sk_bundle.joined
+    SK_ASK_HOOKS = 14,   // the runtime's own hooks have run; descriptor: the container's state for hooks inside
+    SK_TELL_HOOKS = 107, // SK_STEP_HOOKS is reached
     // between the guard and the container's first process only
     SK_INNER_MAPPED = 201,
     SK_INNER_HELD = 202,
