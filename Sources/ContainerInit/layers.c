@@ -200,7 +200,39 @@ int layers_mount_root(const struct plan *plan, int state, int users) {
     return mount_in_child(plan, state, users);
 }
 
+// A file system of the host's for device nodes: a user namespace's own would not let them be opened.
+static int open_nodes(void) {
+    static int nodes = -1;
+    if (nodes >= 0) return nodes;
+    int type = fsopen("tmpfs", FSOPEN_CLOEXEC);
+    if (type >= 0 && fsconfig(type, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0)
+        nodes = fsmount(type, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+    if (type >= 0) close(type);
+    return nodes;
+}
+
+static int mount_node(const struct plan *plan, const struct sk_step *step) {
+    static unsigned int made;
+    const char *source = plan_string(plan, step->source);
+    int nodes = open_nodes(), mount;
+    if (nodes < 0) return failed("mount file system for device", source);
+    char name[16];
+    snprintf(name, sizeof name, "%u", made++);
+    mode_t mode = step->flags >> 16;
+    if (mknodat(nodes, name, mode, step->value) < 0) {
+        if (errno != EPERM) return failed("make device", source);
+        mount = clone_mount(AT_FDCWD, source, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, MS_PRIVATE, -1);
+        return mount < 0 ? failed("open device", source) : mount;
+    }
+    if (fchownat(nodes, name, (uid_t)(step->attributes >> 32), (gid_t)step->attributes, AT_SYMLINK_NOFOLLOW) < 0 ||
+        fchmodat(nodes, name, mode & 07777, 0) < 0)
+        return failed("set owner and mode of device", source);
+    mount = clone_mount(nodes, name, 0, 0, MS_PRIVATE, -1);
+    return mount < 0 ? failed("open device", source) : mount;
+}
+
 int layers_mount_bind(const struct plan *plan, const struct sk_step *step, int users) {
+    if (step->flags & SK_BIND_NODE) return mount_node(plan, step);
     const char *source = plan_string(plan, step->source);
     unsigned int flags = step->flags & SK_BIND_RECURSIVE ? AT_RECURSIVE : 0;
     if (step->flags & SK_BIND_NO_FOLLOW) flags |= AT_SYMLINK_NOFOLLOW;

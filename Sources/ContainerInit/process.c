@@ -166,8 +166,8 @@ int process_find(const struct plan *plan) {
         if (faccessat(AT_FDCWD, program, X_OK, AT_EACCESS) == 0) return 0;
         if (errno != ENOENT && errno != ENOTDIR) worst = errno;
     }
-    // Only what the exec would say too; a filter may answer anything else.
-    if (worst != ENOENT && worst != EACCES) return 0;
+    // What a filter may answer says nothing of the program.
+    if (worst == EPERM || worst == ENOSYS) return 0;
     errno = worst;
     return failed("exec", plan_string(plan, plan->head->arguments.offset));
 }

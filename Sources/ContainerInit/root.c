@@ -160,6 +160,8 @@ static int is_node(int parent, const char *name, mode_t mode, uint64_t number) {
 static int step_make(const struct plan *plan, const struct sk_step *step, int root) {
     const char *target = plan_string(plan, step->target);
     char name[longest_path];
+    int found = step->kind == SK_STEP_DIRECTORY ? open_inside(root, target, O_PATH | O_DIRECTORY) : -1;
+    if (found >= 0) return close(found);
     int parent = open_parent(root, target, name);
     if (parent < 0) return failed("open parent of", target);
     int made = 0;

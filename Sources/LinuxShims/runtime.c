@@ -71,7 +71,7 @@ int sk_bundle_spawn(int executable, int connection, int first_free) {
 struct hook_spawn {
     const char *path, *directory;
     char *const *arguments, *const *environment;
-    int input, errors, error;
+    int input, output, errors, error;
 };
 
 static int hook_child(void *argument) {
@@ -81,15 +81,16 @@ static int hook_child(void *argument) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    if (null >= 0 && dup2(spawn->input, 0) == 0 && dup2(null, 1) == 1 && dup2(spawn->errors >= 0 ? spawn->errors : null, 2) == 2 &&
+    if (null >= 0 && dup2(spawn->input, 0) == 0 && dup2(spawn->output >= 0 ? spawn->output : null, 1) == 1 && dup2(spawn->errors >= 0 ? spawn->errors : null, 2) == 2 &&
         syscall(SYS_close_range, 3, ~0U, close_on_exec) == 0 && (!spawn->directory || chdir(spawn->directory) == 0))
         execve(spawn->path, spawn->arguments, spawn->environment);
     spawn->error = errno;
     _exit(127);
 }
 
-int sk_hook_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory, int input, int errors) {
-    struct hook_spawn argument = {path, directory, arguments, environment, input, errors, 0};
+int sk_hook_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory, int input, int output,
+                  int errors) {
+    struct hook_spawn argument = {path, directory, arguments, environment, input, output, errors, 0};
     return spawn(hook_child, &argument, &argument.error);
 }
 

@@ -61,6 +61,9 @@ enum {
     SK_BIND_PEER = 8,  // and those made inside show up on the host
     SK_BIND_MAPPED = 16, // map its ids by the uid and gid maps in `options`, or fail
     SK_BIND_NO_FOLLOW = 32, // a symbolic link at the end of `source` is itself the source
+    // A device node made on the host, since a user namespace may make none: `value` its number, `attributes` uid << 32 | gid of the host,
+    // the upper half of `flags` its type and mode; `source` the host's own, taken where the host lets us make none either.
+    SK_BIND_NODE = 64,
 };
 
 struct sk_step {

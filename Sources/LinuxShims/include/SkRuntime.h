@@ -8,9 +8,9 @@
 /// to `first_free` - 1 and the connection, nothing else. Returns its pid; the caller reaps it.
 int sk_bundle_spawn(int executable, int connection, int first_free);
 
-/// Runs a program with `input` as its standard input, nothing as its output, `errors` as its standard error (-1 for nothing) and no other
-/// descriptor, in the directory `directory` (may be NULL). Returns its pid; the caller reaps it.
-int sk_hook_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory, int input, int errors);
+/// Runs a program with `input` as its standard input, `output` and `errors` as the other two (-1 for nothing) and no other descriptor, in the directory `directory` (may be NULL). Returns its pid; the caller reaps it.
+int sk_hook_spawn(const char *path, char *const arguments[], char *const environment[], const char *directory, int input, int output,
+                  int errors);
 
 int sk_process_open(int pid);
 int sk_process_signal(int process, int signal);

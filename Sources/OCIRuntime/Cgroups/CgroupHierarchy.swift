@@ -75,7 +75,7 @@ struct CgroupPlaces: Sendable {
 
     /// The path that `cgroupsPath` of a bundle means. `slice:prefix:name`, which is for systemd, becomes the path systemd would use.
     static func path(_ given: String?, id: String, systemd: Bool) throws -> String {
-        guard let given, !given.isEmpty else { return "/sidekick-runtime/\(id)" }
+        guard let given, !given.isEmpty else { return "/sidekick-runtime-\(id)" }
         let parts = given.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         if parts.count == 3, systemd || !given.hasPrefix("/") {
             let slice = parts[0].isEmpty ? "system.slice" : parts[0]
@@ -85,7 +85,7 @@ struct CgroupPlaces: Sendable {
             throw invalid("linux.cgroupsPath: \(given) must not hold ..")
         }
         let plain = "/" + given.split(separator: "/").joined(separator: "/")
-        return plain == "/" ? "/sidekick-runtime/\(id)" : plain
+        return plain == "/" ? "/sidekick-runtime-\(id)" : plain
     }
 
     /// `a-b.slice` lies in `a.slice` (systemd.slice(5)).

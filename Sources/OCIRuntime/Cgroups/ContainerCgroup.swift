@@ -46,6 +46,19 @@ struct ContainerCgroup: Sendable {
         for directory in places.directories { try directory.write("cgroup.procs", String(pid)) }
     }
 
+    /// Joins the group `below` this one wherever it exists, and this one elsewhere.
+    func join(pid: Int32, below: String) throws {
+        var found = false
+        for directory in places.directories {
+            let inner = directory[below]
+            found = found || inner.exists
+            try (inner.exists ? inner : directory).write("cgroup.procs", String(pid))
+        }
+        guard found else {
+            throw ContainerError(.notFound, "control group \(places.path)/\(below) does not exist", cause: systemText(ENOENT))
+        }
+    }
+
     /// Processes in the groups and below.
     var processes: [Int32] {
         let directory = places.directory(of: "freezer") ?? places.directory(of: "pids") ?? places.directories.first
@@ -116,9 +129,6 @@ struct ContainerCgroup: Sendable {
                     "cannot remove control group \(left.map(\.path).joined(separator: ", ")): processes in it do not end")
             }
         }
-        // The parent is ours only when it is of our own making, and goes with its last child.
-        guard places.path.hasPrefix("/sidekick-runtime/") else { return }
-        for hierarchy in places.hierarchies { rmdir(hierarchy.point + "/sidekick-runtime") }
     }
 
     private func notRemoved(_ groups: [CgroupDirectory]) throws(ContainerError) -> [CgroupDirectory] {

@@ -50,8 +50,12 @@ enum ExecVerb {
         process.args = command
         process.terminal = arguments.has("tty")
         if let directory = arguments["cwd"] { process.cwd = directory }
-        process.env = (process.env ?? []) + arguments.all("env")
-        if arguments.has("no-new-privs") { process.noNewPrivileges = true }
+        for setting in arguments.all("env") {
+            let name = setting.prefix { $0 != "=" } + "="
+            process.env = (process.env ?? []).filter { !$0.hasPrefix(name) } + [setting]
+        }
+        // As with crun: what the container's own program may not gain, one that the operator sends in may.
+        process.noNewPrivileges = arguments.has("no-new-privs")
         if let profile = arguments["apparmor"] { process.apparmorProfile = profile }
         if let label = arguments["process-label"] { process.selinuxLabel = label }
         if let user = arguments["user"] {
@@ -75,9 +79,9 @@ enum ExecVerb {
         let added = arguments.all("cap")
         if !added.isEmpty {
             var capabilities = process.capabilities ?? ProcessSpecification.Capabilities()
-            for set in [
-                \ProcessSpecification.Capabilities.bounding, \.effective, \.inheritable, \.permitted, \.ambient,
-            ] { capabilities[keyPath: set] = (capabilities[keyPath: set] ?? []) + added }
+            for set in [\ProcessSpecification.Capabilities.bounding, \.effective, \.permitted] {
+                capabilities[keyPath: set] = (capabilities[keyPath: set] ?? []) + added
+            }
             process.capabilities = capabilities
         }
         return process

@@ -40,19 +40,25 @@ extension RuntimeCommand {
             name: "kill", operands: "ID [SIGNAL]", operandCount: 1...2,
             options: [
                 CommandOption("all", "a", "every process of the container"),
-                CommandOption("regex", "r", "accepted by crun; not supported"),
+                CommandOption("regex", "r", "ID is a regular expression, for every container that matches"),
             ]
         ) { runtime, arguments in
-            if arguments.has("regex") { throw invalid("option --regex is not supported") }
-            let signal = arguments.operands.count == 2 ? arguments.operands[1] : "TERM"
-            try runtime.kill(arguments.operands[0], signal: try SignalName.number(signal), all: arguments.has("all"))
+            let signal = try SignalName.number(arguments.operands.count == 2 ? arguments.operands[1] : "TERM")
+            for id in try runtime.ids(arguments.operands[0], isPattern: arguments.has("regex")) {
+                try runtime.kill(id, signal: signal, all: arguments.has("all"))
+            }
             return 0
         },
         RuntimeVerb(
             name: "delete", operands: "ID", operandCount: 1...1,
-            options: [CommandOption("force", "f", "end it first if it runs; no error if there is none")]
+            options: [
+                CommandOption("force", "f", "end it first if it runs; no error if there is none"),
+                CommandOption("regex", "r", "ID is a regular expression, for every container that matches"),
+            ]
         ) { runtime, arguments in
-            try runtime.delete(arguments.operands[0], force: arguments.has("force"))
+            for id in try runtime.ids(arguments.operands[0], isPattern: arguments.has("regex")) {
+                try runtime.delete(id, force: arguments.has("force"))
+            }
             return 0
         },
         ExecVerb.verb,

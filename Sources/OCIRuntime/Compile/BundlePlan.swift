@@ -22,6 +22,7 @@ struct BundlePlan {
             process: process, seccomp: seccomp, home: HomeDirectory.find(process.user?.uid ?? 0, below: bundle.rootPath)
         )
         .write(&writer, &record)
+        writer.head.flags |= UInt32(SK_PLAN_MAKE_DIRECTORY)
         try writeNames(&writer, &record)
         try writeUsers(&writer, &record)
         record.root = writer.string(bundle.rootPath)
@@ -68,6 +69,9 @@ struct BundlePlan {
             guard namespaces.has(.uts) else {
                 throw invalid("\(name) would rename the host: the container has no uts namespace of its own")
             }
+        }
+        if let domain = configuration.domainname, let other = linux.sysctl?["kernel.domainname"], domain != other {
+            throw invalid("linux.sysctl: kernel.domainname is \(other), but domainname is \(domain)")
         }
         writer.head.hostname = writer.string(configuration.hostname ?? "")
         record.domain_name = writer.string(configuration.domainname ?? "")

@@ -6,7 +6,8 @@ enum BundleStep {
     case mount(type: String, target: String, data: [(key: String, value: String)], attributes: UInt64, flags: Int = 0)
     case bind(source: String, target: String, flags: Int, maps: (user: String, group: String)? = nil)
     case change(target: String, set: UInt64 = 0, clear: UInt64 = 0, flags: UInt32 = 0)
-    case hostDevice(source: String, target: String, number: UInt64)
+    /// A node made on the host and mounted; `uid` and `gid` are the host's.
+    case hostDevice(target: String, mode: UInt32, number: UInt64, uid: UInt32, gid: UInt32)
     case node(target: String, mode: UInt32, number: UInt64, uid: UInt32, gid: UInt32)
     case link(target: String, to: String)
     case mask(String)
@@ -16,6 +17,7 @@ enum BundleStep {
     case cgroups
     case hooks
     case rootReadOnly
+    case directory(String)
 
     func record(_ writer: inout PlanWriter) -> sk_step {
         var record = sk_step()
@@ -43,11 +45,13 @@ enum BundleStep {
             record.attributes = set
             record.value = clear
             record.flags = flags
-        case .hostDevice(let source, let target, let number):
-            kind(SK_STEP_DEVICE)
-            record.source = writer.string(source)
+        case .hostDevice(let target, let mode, let number, let uid, let gid):
+            kind(SK_STEP_BIND)
+            record.source = writer.string(target)
             record.target = writer.string(target)
+            record.flags = UInt32(SK_BIND_NODE) | mode << 16
             record.value = number
+            record.attributes = UInt64(uid) << 32 | UInt64(gid)
         case .node(let target, let mode, let number, let uid, let gid):
             kind(SK_STEP_NODE)
             record.target = writer.string(target)
@@ -64,6 +68,7 @@ enum BundleStep {
             kind(SK_STEP_SETTING)
             record.source = writer.string(text)
             record.target = writer.string(path)
+        case .directory(let target): (record.kind, record.target) = (UInt32(SK_STEP_DIRECTORY), writer.string(target))
         case .console: (record.kind, record.target) = (UInt32(SK_STEP_CONSOLE), writer.string("/dev/console"))
         case .cgroups: kind(SK_STEP_CGROUPS)
         case .hooks: kind(SK_STEP_HOOKS)

@@ -11,6 +11,20 @@ struct DeviceNode {
     var gid: UInt32 = 0
 }
 
+/// How ids of a container's user namespace lie on the host.
+struct UserMapping {
+    var users: [IDMapping]
+    var groups: [IDMapping]
+
+    /// The overflow id for what is not mapped.
+    static func host(_ id: UInt32, _ mappings: [IDMapping]) -> UInt32 {
+        for mapping in mappings where id >= mapping.containerID && id - mapping.containerID < mapping.size {
+            return mapping.hostID + (id - mapping.containerID)
+        }
+        return 65534
+    }
+}
+
 /// Nodes and links in /dev: those of every container by the specification (config-linux.md, default devices), and the bundle's.
 enum DeviceSteps {
     static let standard = [
@@ -38,12 +52,14 @@ enum DeviceSteps {
             number: number(Int(device.major ?? 0), Int(device.minor ?? 0)), uid: device.uid ?? 0, gid: device.gid ?? 0)
     }
 
-    /// A user namespace may not make devices, so there the host's of the same path is mounted; pipes it may make.
-    static func step(_ device: DeviceNode, inUserNamespace: Bool) -> BundleStep {
-        if inUserNamespace, device.mode & UInt32(S_IFMT) != UInt32(S_IFIFO) {
-            return .hostDevice(source: device.path, target: device.path, number: device.number)
+    /// A user namespace may not make devices, so there they are made outside and mounted; pipes it may make.
+    static func step(_ device: DeviceNode, _ users: UserMapping?) -> BundleStep {
+        guard let users, device.mode & UInt32(S_IFMT) != UInt32(S_IFIFO) else {
+            return .node(target: device.path, mode: device.mode, number: device.number, uid: device.uid, gid: device.gid)
         }
-        return .node(target: device.path, mode: device.mode, number: device.number, uid: device.uid, gid: device.gid)
+        return .hostDevice(
+            target: device.path, mode: device.mode, number: device.number, uid: UserMapping.host(device.uid, users.users),
+            gid: UserMapping.host(device.gid, users.groups))
     }
 
     /// As makedev(3).

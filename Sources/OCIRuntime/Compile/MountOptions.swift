@@ -31,8 +31,6 @@ struct MountOptions {
         "unbindable": (1 << 17, false), "runbindable": (1 << 17, true), "private": (1 << 18, false), "rprivate": (1 << 18, true),
         "slave": (1 << 19, false), "rslave": (1 << 19, true), "shared": (1 << 20, false), "rshared": (1 << 20, true),
     ]
-    /// Flags of the file system itself, which fsconfig(2) takes by their names.
-    static let superBlock: Set<String> = ["sync", "dirsync", "mand", "lazytime", "iversion"]
     /// What is already so.
     private static let nothing: Set<String> = [
         "defaults", "async", "nomand", "nolazytime", "norelatime", "noiversion", "silent", "loud",

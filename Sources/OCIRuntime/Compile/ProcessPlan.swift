@@ -19,7 +19,7 @@ struct ProcessPlan {
         writer.head.umask = user?.umask ?? 0o022
         writer.head.groups = writer.records(user?.additionalGids ?? [])
         try writeCapabilities(&writer)
-        writer.head.flags = UInt32(SK_PLAN_MAKE_DIRECTORY)
+        writer.head.flags = 0
         if process.noNewPrivileges == true { writer.head.flags |= UInt32(SK_PLAN_NO_NEW_PRIVS) }
         writer.head.directory = writer.string(process.cwd)
         var environment = process.env ?? []

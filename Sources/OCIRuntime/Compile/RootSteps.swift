@@ -30,6 +30,8 @@ struct RootSteps {
         if !isInCgroups, namespaces.makes(.cgroup) { steps.append(.cgroups) }
         steps += try devices()
         steps.append(.hooks)
+        // Before nothing can be made any more.
+        if let directory = bundle.configuration.process?.cwd, directory != "/" { steps.append(.directory(directory)) }
         steps += (linux.readonlyPaths ?? []).map { .readOnly($0) }
         steps += (linux.maskedPaths ?? []).map { .mask($0) }
         if bundle.configuration.root?.readonly == true { steps.append(.rootReadOnly) }
@@ -59,6 +61,9 @@ struct RootSteps {
         var data = options.data
         // devpts has been one instance a mount since Linux 4.7.
         if type == "devpts" { data.removeAll { $0.key == "newinstance" } }
+        if let label = linux.mountLabel, !label.isEmpty, ["tmpfs", "devpts"].contains(type), SecurityModule.hasSELinux {
+            data.append(("context", label))
+        }
         if let source = mount.source, !source.isEmpty { data.insert(("source", source), at: 0) }
         var flags = 0
         if type == "tmpfs" {
@@ -73,9 +78,7 @@ struct RootSteps {
         _ mount: BundleConfiguration.Mount, _ target: String, _ options: MountOptions
     ) throws -> [BundleStep] {
         guard let given = mount.source, !given.isEmpty else { throw invalid("mounts: \(target): a bind has no source") }
-        if let unknown = options.data.first(where: { !MountOptions.superBlock.contains($0.key) }) {
-            throw invalid("mounts: \(target): option \(unknown.key) is none of a bind mount")
-        }
+        // Options for a file system are nothing to a bind, here as in mount(2), and callers give them.
         let source = bundle.hostPath(given)
         if options.copiesLink, let text = linkText(source) { return [.link(target: target, to: text)] }
         var flags = options.recursive ? SK_BIND_RECURSIVE : 0
@@ -124,15 +127,17 @@ struct RootSteps {
         if hasHostDev { return [] }
         let named = Set((linux.devices ?? []).map(\.path))
         var steps = DeviceSteps.standard.filter { !named.contains($0.path) }.map {
-            DeviceSteps.step($0, inUserNamespace: isMapped)
+            DeviceSteps.step($0, users)
         }
         for device in linux.devices ?? [] {
-            steps.append(DeviceSteps.step(try DeviceSteps.node(device), inUserNamespace: isMapped))
+            steps.append(DeviceSteps.step(try DeviceSteps.node(device), users))
         }
         steps += DeviceSteps.links.map { .link(target: $0, to: $1) }
         if bundle.configuration.process?.terminal == true { steps.append(.console) }
         return steps
     }
 
-    private var isMapped: Bool { namespaces.makes(.user) || namespaces.joins(.user) }
+    private var users: UserMapping? {
+        namespaces.has(.user) ? UserMapping(users: linux.uidMappings ?? [], groups: linux.gidMappings ?? []) : nil
+    }
 }

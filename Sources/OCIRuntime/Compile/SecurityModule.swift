@@ -3,11 +3,13 @@ import Glibc
 
 /// Labels of the kernel's security modules, which must not be asked for in vain.
 enum SecurityModule {
+    static var hasSELinux: Bool { access("/sys/fs/selinux/enforce", F_OK) == 0 }
+
     static func require(_ name: String, for what: String) throws {
         let isThere =
             switch name {
             case "apparmor": readSmallFile("/sys/module/apparmor/parameters/enabled")?.hasPrefix("Y") == true
-            default: access("/sys/fs/selinux/enforce", F_OK) == 0
+            default: hasSELinux
             }
         guard isThere else { throw invalid("\(what): this kernel runs without \(name); remove it") }
     }

@@ -19,9 +19,12 @@ struct HookRunner {
     private func run(_ hook: BundleConfiguration.Hook, _ point: String) throws {
         let input = try Descriptor(state.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep a hook's state")
         lseek(input.number, 0, SEEK_SET)
+        let output = try file("run.oci.hooks.stdout"), errors = try file("run.oci.hooks.stderr")
         let arguments = CStrings(hook.args?.isEmpty == false ? hook.args ?? [] : [hook.path])
         let environment = CStrings(hook.env ?? ownEnvironment())
-        let pid = sk_hook_spawn(hook.path, arguments.pointers, environment.pointers, bundle.directory, input.number, -1)
+        let pid = sk_hook_spawn(
+            hook.path, arguments.pointers, environment.pointers, bundle.directory, input.number,
+            output?.number ?? -1, errors?.number ?? -1)
         guard pid > 0 else {
             throw ContainerError(.kernelRefused, "cannot run hook \(point) \(hook.path)", cause: systemText(-pid))
         }
@@ -38,8 +41,15 @@ struct HookRunner {
         }
         guard status == 0 else {
             let how = status & 0x7f == 0 ? "exit code \(status >> 8 & 0xff)" : "signal \(status & 0x7f)"
-            throw ContainerError(.kernelRefused, "hook \(point) \(hook.path) failed: \(how)")
+            throw ContainerError(.kernelRefused, "\(point) hook failed with \(how): \(hook.path)")
         }
+    }
+
+    /// Where crun's annotations send what hooks print; nowhere without one.
+    private func file(_ annotation: String) throws -> Descriptor? {
+        guard let path = bundle.configuration.annotations?[annotation] else { return nil }
+        let number = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o700)
+        return try Descriptor(number < 0 ? -errno : number, "open \(path) of annotation \(annotation)")
     }
 }
 

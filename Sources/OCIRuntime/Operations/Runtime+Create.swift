@@ -37,9 +37,6 @@ extension Runtime {
     func create(
         _ request: CreateRequest, _ bundle: Bundle, console: Descriptor?
     ) throws -> (container: StoredContainer, record: ContainerRecord) {
-        for number in 3..<(3 + Int32(request.preserved)) where fcntl(number, F_GETFD) < 0 {
-            throw invalid("--preserve-fds \(request.preserved): descriptor \(number) is not open")
-        }
         let namespaces = try NamespacePlan(bundle.linux.namespaces ?? [])
         let cgroupPath =
             settings.withoutCgroups
@@ -92,11 +89,11 @@ extension Runtime {
         try cgroup?.join(pid: inner.pid)
         try inner.tellJoined()
         try inner.awaitHooks()
-        let state = try hookState(record, .creating)
-        let hooks = HookRunner(bundle: bundle, state: state)
-        try hooks.run(bundle.configuration.hooks?.prestart, "prestart")
-        try hooks.run(bundle.configuration.hooks?.createRuntime, "createRuntime")
+        // prestart is older than the distinction, and its hooks expect what runc has always said.
         let inside = try hookState(record, .created)
+        try HookRunner(bundle: bundle, state: inside).run(bundle.configuration.hooks?.prestart, "prestart")
+        try HookRunner(bundle: bundle, state: try hookState(record, .creating))
+            .run(bundle.configuration.hooks?.createRuntime, "createRuntime")
         let file = try Descriptor(inside.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the hooks' state")
         try inner.tellHooksRan(state: file)
         try inner.awaitHeld()

@@ -39,9 +39,6 @@ extension Runtime {
             throw ContainerError(
                 .wrongState, "cannot run a process in container \(request.id): it is \(status.rawValue), and must be running")
         }
-        for number in 3..<(3 + Int32(request.preserved)) where fcntl(number, F_GETFD) < 0 {
-            throw invalid("--preserve-fds \(request.preserved): descriptor \(number) is not open")
-        }
         let bundle = try container.configuration(record)
         let namespaces = try NamespacePlan(ofProcess: record.pid)
         let seccomp = try bundle.linux.seccomp.map { try SeccompFilter($0) } ?? SeccompFilter()
@@ -89,7 +86,9 @@ extension Runtime {
                     "\(cgroup.places.hierarchies[0].point)\(own)/cgroup.procs", String(inner.pid), "join control group \(own)")
             }
         }
-        guard !below.split(separator: "/").contains("..") else { throw invalid("--cgroup \(below): must not hold ..") }
-        try ContainerCgroup(places: try CgroupPlaces(path: "\(record.cgroupPath)/\(below)")).join(pid: inner.pid)
+        guard !below.split(separator: "/").contains("..") else {
+            throw invalid("--cgroup=\(below): `..` components are not allowed")
+        }
+        try cgroup.join(pid: inner.pid, below: below)
     }
 }

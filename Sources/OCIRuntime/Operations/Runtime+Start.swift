@@ -2,13 +2,22 @@ import ContainerCore
 import Glibc
 import LinuxShims
 
+/// The container runs, but is not to.
+struct PoststartFailure: Error {}
+
 extension Runtime {
     package func start(_ id: String) throws {
         let (container, record, status) = try open(id, lock: true)
         guard status == .created else {
             throw ContainerError(.wrongState, "cannot start container \(id): it is \(status.rawValue), and must be created")
         }
-        try start(container, record, try container.configuration(record))
+        do {
+            try start(container, record, try container.configuration(record))
+        } catch is PoststartFailure {
+            container.unlock()
+            try delete(id, force: true)
+            throw ContainerError(.kernelRefused, "a poststart hook failed: container \(id) was stopped and deleted")
+        }
     }
 
     func start(_ container: StoredContainer, _ record: ContainerRecord, _ bundle: Bundle) throws {
@@ -23,8 +32,8 @@ extension Runtime {
         do {
             try HookRunner(bundle: bundle, state: try hookState(record, .running)).run(hooks, "poststart")
         } catch {
-            Glibc.kill(record.pid, SIGKILL)
-            throw error
+            RuntimeLog.fail("\(error)")
+            throw PoststartFailure()
         }
     }
 

@@ -45,6 +45,13 @@ package struct Runtime: Sendable {
         return container.document(record, status: status)
     }
 
+    /// The id itself, or the ids in which a regular expression occurs.
+    func ids(_ text: String, isPattern: Bool) throws -> [String] {
+        guard isPattern else { return [text] }
+        guard let pattern = try? Regex(text) else { throw invalid("\(text) is no regular expression") }
+        return settings.store.ids().filter { $0.firstMatch(of: pattern) != nil }
+    }
+
     /// Every container, those half made as `creating`.
     package func list() -> [StateDocument] {
         settings.store.ids().compactMap { try? state($0) }

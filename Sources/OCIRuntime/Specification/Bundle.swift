@@ -47,7 +47,10 @@ package struct Bundle: Sendable {
         if linux.netDevices?.isEmpty == false {
             throw invalid("linux.netDevices: not supported; move devices by a createRuntime hook")
         }
-        if linux.mountLabel?.isEmpty == false { try SecurityModule.require("selinux", for: "linux.mountLabel") }
+        // Labels keep apart what SELinux keeps apart, which here is nothing.
+        if linux.mountLabel?.isEmpty == false, !SecurityModule.hasSELinux {
+            RuntimeLog.warn("linux.mountLabel: this kernel runs without SELinux, so that mounts have no labels")
+        }
         for path in linux.maskedPaths ?? [] where !path.hasPrefix("/") {
             throw invalid("linux.maskedPaths: \(path) must be absolute")
         }

@@ -33,6 +33,8 @@ package struct BundleConfiguration: Codable, Sendable {
         package var startContainer: [Hook]?
         package var poststart: [Hook]?
         package var poststop: [Hook]?
+
+        package init() {}
     }
 
     package struct Hook: Codable, Sendable {
