@@ -86,7 +86,7 @@ let package = Package(
             name: "Controller",
             dependencies: [
                 "SidekickModel", "Orchestration", "ControllerStore", "AgentProtocol", "ControlAPI", "ImageStore", "LinuxShims",
-                log,
+                log, crypto,
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
             ] + nio, swiftSettings: strict),

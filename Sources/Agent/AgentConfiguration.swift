@@ -21,6 +21,8 @@ package struct AgentConfiguration: Sendable {
     package var labels: [String: String]
     /// The version told to the controller.
     package var version: String
+    /// `address:port` where the host's gateway takes requests of other hosts' gateways, told to the controller; nil when it takes none.
+    package var gatewayAddress: String?
     /// How often a heartbeat is sent; a controller that is silent for `silence` is taken for gone.
     package var heartbeat = Milliseconds.seconds(2)
     package var silence = Milliseconds.seconds(10)

@@ -10,6 +10,7 @@ extension AgentCore {
     func adopt(_ journalled: JournalState, _ statuses: [ContainerStatus]) {
         epoch = journalled.epoch
         routes = journalled.routes
+        peeringSecret = journalled.peeringSecret
         var containers: [ReplicaID: (attempt: Int, status: ContainerStatus)] = [:]
         var entries = journalled.replicas
         for status in statuses {

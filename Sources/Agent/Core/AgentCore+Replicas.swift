@@ -31,6 +31,7 @@ extension AgentCore {
         if replicasOfService[service]?.isEmpty ?? false { replicasOfService[service] = nil }
         replica.timer?.cancel()
         unreported[id] = nil
+        drains.ended(id)
         journal.append(.forget([id]))
     }
 
@@ -52,9 +53,7 @@ extension AgentCore {
             guard let assignment = replicas[id]?.lifecycle.assignment else { return }
             logger.trace("step", metadata: ["replica": "\(id)", "action": "\(action)"])
             switch action {
-            case .route(let routing):
-                replicas[id]?.routing = routing
-                announce(assignment.service)
+            case .route(let routing): reroute(id, routing, assignment.service)
             case .remember(let memory): journal.append(.memory(id, memory))
             case .report(let observed): report(observed)
             case .startProbe(let order, let eager): startProbe(id, order, eager: eager)
@@ -63,6 +62,18 @@ extension AgentCore {
             case .stage, .prepare, .start, .freeze, .thaw, .signal, .kill, .remove: operate(action, assignment)
             }
         }
+        guard let lifecycle = replicas[id]?.lifecycle else { return }
+        announceHope(lifecycle.assignment.service)
+        // Drained before it began to wait for that: the gateways will not say so twice.
+        if lifecycle.stage == .draining { endDrains() }
+    }
+
+    private func reroute(_ id: ReplicaID, _ routing: ReplicaRouting, _ service: String) {
+        lastOrderNumber += 1
+        replicas[id]?.routing = routing
+        replicas[id]?.orderNumber = lastOrderNumber
+        if case .draining = routing { drains.began(id, number: lastOrderNumber) } else { drains.ended(id) }
+        announce(service)
     }
 
     private func setTimer(_ id: ReplicaID) {

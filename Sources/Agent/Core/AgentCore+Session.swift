@@ -36,7 +36,7 @@ extension AgentCore {
             logger.error("the controller refuses this host; it is asked again later", metadata: ["reason": "\(reason)"])
             channel.close(promise: nil)
         case .heartbeat: break
-        case .assignments, .routes, .removeRoutes, .forget, .readLogs, .cancelLogs:
+        case .assignments, .routes, .removeRoutes, .forget, .readLogs, .cancelLogs, .peering:
             guard session.isSynced else {
                 logger.warning("the controller gave orders before its sync; the session is ended")
                 channel.close(promise: nil)
@@ -58,6 +58,7 @@ extension AgentCore {
         case .readLogs(let request, let replica, let tail, let follow):
             readLogs(session, request: request, replica, tail: tail, follow: follow)
         case .cancelLogs(let request): logReaders.removeValue(forKey: request)?.cancel()
+        case .peering(let secret): takePeering(secret)
         case .sync, .refused, .heartbeat: break
         }
     }
@@ -99,7 +100,11 @@ extension AgentCore {
     }
 
     private func follow(_ route: ServiceRoute, evenIfOlder: Bool = false) {
-        if let held = routes[route.service], held == route || (!evenIfOlder && held.generation >= route.generation) { return }
+        var route = route
+        let held = routes[route.service]
+        // What the controller does not know yet is kept.
+        if route.peers == nil { route.peers = held?.peers }
+        if let held, held == route || (!evenIfOlder && held.generation >= route.generation) { return }
         routes[route.service] = route
         journal.append(.route(route))
         announce(route.service)
@@ -110,6 +115,14 @@ extension AgentCore {
         guard !known.isEmpty else { return }
         journal.append(.removeRoutes(known))
         known.forEach(announceRemoval)
+        hopeful.subtract(known)
+    }
+
+    private func takePeering(_ secret: String) {
+        guard secret != peeringSecret else { return }
+        peeringSecret = secret
+        journal.append(.peering(secret))
+        announcePeering()
     }
 
     func report(_ observed: ObservedReplica) {

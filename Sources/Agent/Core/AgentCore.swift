@@ -15,6 +15,8 @@ actor AgentCore {
     struct Replica {
         var lifecycle: ReplicaLifecycle
         var routing = ReplicaRouting.none
+        /// Of the order to the gateways that carries `routing`.
+        var orderNumber: Int64 = 0
         /// The address of its container on the bridge.
         var address: String?
         var timer: Scheduled<Void>?
@@ -47,7 +49,17 @@ actor AgentCore {
     /// 16 at once: moves into cgroups share one grace period of the kernel, so a few more than there are processors pay.
     var line = WorkLine<HeavyWork>(limit: 16)
 
-    var gateways: [ObjectIdentifier: any Channel] = [:]
+    /// Connected gateways in the order they said hello: one, or two while one hands over to the next.
+    var gateways: [ConnectedGateway] = []
+    var drains: DrainLedger
+    var drainTimer: Scheduled<Void>?
+    var hostLoad = HostLoad()
+    /// Numbers orders about replicas to gateways; begins above every number an earlier agent of this boot gave.
+    var lastOrderNumber: Int64
+    /// Services of which the gateways were told that a held request may hope for a replica here.
+    var hopeful: Set<String> = []
+    /// What the fleet's gateways know one another by; empty before the controller said it.
+    var peeringSecret = ""
     /// Gives every check a number, so that the answer to one that was called off is known as such.
     var lastCheck: UInt64 = 0
 
@@ -62,10 +74,19 @@ actor AgentCore {
         self.images = images
         self.journal = journal
         self.logger = logger
+        let now = Int64(NIODeadline.now().uptimeNanoseconds)
+        lastOrderNumber = now
+        drains = DrainLedger(now: Instant(nanoseconds: now))
     }
 
     /// Monotonic.
     nonisolated var now: Instant { Instant(nanoseconds: Int64(NIODeadline.now().uptimeNanoseconds)) }
+}
+
+/// One gateway of this host, from its hello to the end of its connection.
+struct ConnectedGateway {
+    var channel: any Channel
+    var pid: Int
 }
 
 extension AgentCore {
@@ -73,7 +94,8 @@ extension AgentCore {
     func stop() {
         session?.end()
         session?.channel.close(promise: nil)
-        for channel in gateways.values { channel.close(promise: nil) }
+        for gateway in gateways { gateway.channel.close(promise: nil) }
+        drainTimer?.cancel()
         for reader in logReaders.values { reader.cancel() }
         for replica in replicas.values {
             replica.timer?.cancel()

@@ -13,7 +13,8 @@ struct HostFacts {
         }
         return HostIdentity(
             host: configuration.host, bootID: facts.word("/proc/sys/kernel/random/boot_id") ?? "", version: configuration.version,
-            cpu: facts.cpu, memory: facts.memory, labels: configuration.labels)
+            cpu: facts.cpu, memory: facts.memory, labels: configuration.labels,
+            gateway: configuration.gatewayAddress)
     }
 
     /// Processors that may be used, less where a quota says so.

@@ -10,6 +10,8 @@ package enum JournalRecord: Hashable, Sendable, Codable {
     case removeRoutes([String])
     /// The highest controller epoch seen.
     case epoch(Int64)
+    /// What the fleet's gateways know one another by.
+    case peering(String)
 }
 
 /// What the records add up to.
@@ -22,6 +24,8 @@ package struct JournalState: Hashable, Sendable {
     package var replicas: [ReplicaID: Entry] = [:]
     package var routes: [String: ServiceRoute] = [:]
     package var epoch: Int64 = 0
+    /// Empty before the controller said it.
+    package var peeringSecret = ""
 
     package init() {}
 
@@ -34,13 +38,14 @@ package struct JournalState: Hashable, Sendable {
         case .route(let route): routes[route.service] = route
         case .removeRoutes(let services): for service in services { routes[service] = nil }
         case .epoch(let epoch): self.epoch = max(self.epoch, epoch)
+        case .peering(let secret): peeringSecret = secret
         }
     }
 
     /// The fewest records that add up to this.
     package var records: [JournalRecord] {
         let entries = replicas.sorted { $0.key < $1.key }
-        return [.epoch(epoch)] + routes.sorted { $0.key < $1.key }.map { .route($0.value) }
+        return [.epoch(epoch), .peering(peeringSecret)] + routes.sorted { $0.key < $1.key }.map { .route($0.value) }
             + entries.map { .assignment($0.value.assignment) } + entries.map { .memory($0.key, $0.value.memory) }
     }
 }

@@ -1,4 +1,5 @@
 import SidekickModel
+import SwiftProtobuf
 
 extension WireAssignments {
     init(_ assignments: [Assignment]) {
@@ -76,15 +77,35 @@ extension WireServiceRoute {
         holdLimit = Int64(route.holdLimit)
         maxOnline = Int64(route.maxOnline)
         revision = Int64(route.revision)
+        if let list = route.peers { peers = WireRoutePeers.with { $0.peers = list.map(WireRoutePeer.init) } }
     }
 
     func model() throws(WireProblem) -> ServiceRoute {
-        ServiceRoute(
+        var route = ServiceRoute(
             service: service, generation: try identifier(generation, "route.generation"),
             ingress: ingress.map { IngressRule(host: $0.host, path: $0.path) },
             concurrency: hasConcurrency ? try count(concurrency, "route.concurrency") : nil,
             holdDeadline: try milliseconds(holdDeadlineMs, "route.holdDeadline"),
             holdLimit: try count(holdLimit, "route.holdLimit"), maxOnline: try count(maxOnline, "route.maxOnline"),
             revision: try count(revision, "route.revision"))
+        if hasPeers { route.peers = try peers.peers.map { (peer) throws(WireProblem) in try peer.model() } }
+        return route
+    }
+}
+
+extension WireRoutePeer {
+    init(_ peer: RoutePeer) {
+        self.init()
+        host = peer.host
+        address = peer.address
+        zone = peer.zone
+        online = Int64(peer.online)
+        standby = Int64(peer.standby)
+    }
+
+    func model() throws(WireProblem) -> RoutePeer {
+        RoutePeer(
+            host: host, address: address, zone: zone, online: try count(online, "peer.online"),
+            standby: try count(standby, "peer.standby"))
     }
 }

@@ -9,13 +9,15 @@ extension WireHostIdentity {
         cpuMilli = identity.cpu.count
         memoryBytes = identity.memory.bytes
         labels = identity.labels
+        if let address = identity.gateway { gateway = address }
     }
 
     func model() throws(WireProblem) -> HostIdentity {
         HostIdentity(
             host: host, bootID: bootID, version: version,
             cpu: MilliCPU(try bounded(cpuMilli, WireBounds.count, "identity.cpu")),
-            memory: ByteCount(try bounded(memoryBytes, WireBounds.bytes, "identity.memory")), labels: labels)
+            memory: ByteCount(try bounded(memoryBytes, WireBounds.bytes, "identity.memory")), labels: labels,
+            gateway: hasGateway ? gateway : nil)
     }
 }
 
@@ -121,13 +123,33 @@ extension WireGatewayService {
         self.init()
         route = WireServiceRoute(service.route)
         endpoints = service.endpoints.map(WireGatewayEndpoint.init)
+        peers = service.peers.map(WireGatewayPeer.init)
+        standby = Int64(service.standby)
     }
 
     func model() throws(WireProblem) -> GatewayService {
         guard hasRoute else { throw WireProblem("service.route", "is missing") }
         return GatewayService(
             route: try route.model(),
-            endpoints: try endpoints.map { (endpoint) throws(WireProblem) in try endpoint.model() })
+            endpoints: try endpoints.map { (endpoint) throws(WireProblem) in try endpoint.model() },
+            peers: try peers.map { (peer) throws(WireProblem) in try peer.model() },
+            standby: try count(standby, "service.standby"))
+    }
+}
+
+extension WireGatewayPeer {
+    init(_ peer: GatewayPeer) {
+        self.init()
+        address = peer.address
+        near = peer.near
+        online = Int64(peer.online)
+        standby = Int64(peer.standby)
+    }
+
+    func model() throws(WireProblem) -> GatewayPeer {
+        GatewayPeer(
+            address: address, near: near, online: try count(online, "peer.online"),
+            standby: try count(standby, "peer.standby"))
     }
 }
 
@@ -139,6 +161,7 @@ extension WireGatewayEndpoint {
         address = endpoint.address
         draining = endpoint.draining
         speaks = endpoint.speaks == .h2c ? .h2C : .http1
+        number = endpoint.number
     }
 
     func model() throws(WireProblem) -> GatewayEndpoint {
@@ -150,6 +173,7 @@ extension WireGatewayEndpoint {
         }
         return GatewayEndpoint(
             replica: ReplicaID(try identifier(replica, "endpoint.replica")),
-            revision: try count(revision, "endpoint.revision"), address: address, draining: draining, speaks: speaks)
+            revision: try count(revision, "endpoint.revision"), address: address, draining: draining,
+            number: try identifier(number, "endpoint.number"), speaks: speaks)
     }
 }

@@ -16,6 +16,7 @@ enum MessageType: UInt16, CaseIterable {
     case controllerReadLogs = 0x0207
     case controllerCancelLogs = 0x0208
     case controllerHeartbeat = 0x0209
+    case controllerPeering = 0x020A
     // Gateway to agent.
     case gatewayHello = 0x0301
     case gatewayLoad = 0x0302
@@ -26,6 +27,7 @@ enum MessageType: UInt16, CaseIterable {
     case orderSync = 0x0401
     case orderService = 0x0402
     case orderRemoveService = 0x0403
+    case orderPeering = 0x0404
 
     /// Who may send a message: the high byte of its type.
     enum Sender: UInt16 {

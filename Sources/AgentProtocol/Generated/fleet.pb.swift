@@ -144,9 +144,20 @@ nonisolated struct WireHostIdentity: Sendable {
 
   var labels: Dictionary<String,String> = [:]
 
+  var gateway: String {
+    get {_gateway ?? String()}
+    set {_gateway = newValue}
+  }
+  /// Returns true if `gateway` has been explicitly set.
+  var hasGateway: Bool {self._gateway != nil}
+  /// Clears the value of `gateway`. Subsequent reads from it will return its default value.
+  mutating func clearGateway() {self._gateway = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
+
+  fileprivate var _gateway: String? = nil
 }
 
 /// Assignments share their specs: each distinct spec travels once per message.
@@ -217,11 +228,54 @@ nonisolated struct WireServiceRoute: Sendable {
 
   var revision: Int64 = 0
 
+  /// Absent: not known, keep what is held.
+  var peers: WireRoutePeers {
+    get {_peers ?? WireRoutePeers()}
+    set {_peers = newValue}
+  }
+  /// Returns true if `peers` has been explicitly set.
+  var hasPeers: Bool {self._peers != nil}
+  /// Clears the value of `peers`. Subsequent reads from it will return its default value.
+  mutating func clearPeers() {self._peers = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _concurrency: Int64? = nil
+  fileprivate var _peers: WireRoutePeers? = nil
+}
+
+nonisolated struct WireRoutePeers: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var peers: [WireRoutePeer] = []
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireRoutePeer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var host: String = String()
+
+  var address: String = String()
+
+  var zone: String = String()
+
+  var online: Int64 = 0
+
+  var standby: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
 }
 
 nonisolated struct WireObservedReplica: Sendable {
@@ -353,6 +407,19 @@ nonisolated struct WireReplicaIDs: Sendable {
   init() {}
 }
 
+/// What gateways of one fleet know one another by.
+nonisolated struct WirePeering: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var secret: String = String()
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct WireServiceNames: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -379,7 +446,7 @@ nonisolated extension WirePhase: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireHostIdentity: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".HostIdentity"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{3}boot_id\0\u{1}version\0\u{3}cpu_milli\0\u{3}memory_bytes\0\u{1}labels\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{3}boot_id\0\u{1}version\0\u{3}cpu_milli\0\u{3}memory_bytes\0\u{1}labels\0\u{1}gateway\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -393,12 +460,17 @@ nonisolated extension WireHostIdentity: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 4: try { try decoder.decodeSingularInt64Field(value: &self.cpuMilli) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self.memoryBytes) }()
       case 6: try { try decoder.decodeMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: &self.labels) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self._gateway) }()
       default: break
       }
     }
   }
 
   func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
     if !self.host.isEmpty {
       try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
     }
@@ -417,6 +489,9 @@ nonisolated extension WireHostIdentity: SwiftProtobuf.Message, SwiftProtobuf._Me
     if !self.labels.isEmpty {
       try visitor.visitMapField(fieldType: SwiftProtobuf._ProtobufMap<SwiftProtobuf.ProtobufString,SwiftProtobuf.ProtobufString>.self, value: self.labels, fieldNumber: 6)
     }
+    try { if let v = self._gateway {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -427,6 +502,7 @@ nonisolated extension WireHostIdentity: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.cpuMilli != rhs.cpuMilli {return false}
     if lhs.memoryBytes != rhs.memoryBytes {return false}
     if lhs.labels != rhs.labels {return false}
+    if lhs._gateway != rhs._gateway {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -529,7 +605,7 @@ nonisolated extension WireAssignment: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
 nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ServiceRoute"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}generation\0\u{1}ingress\0\u{1}concurrency\0\u{3}hold_deadline_ms\0\u{3}hold_limit\0\u{3}max_online\0\u{1}revision\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}generation\0\u{1}ingress\0\u{1}concurrency\0\u{3}hold_deadline_ms\0\u{3}hold_limit\0\u{3}max_online\0\u{1}revision\0\u{1}peers\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -545,6 +621,7 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 6: try { try decoder.decodeSingularInt64Field(value: &self.holdLimit) }()
       case 7: try { try decoder.decodeSingularInt64Field(value: &self.maxOnline) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.revision) }()
+      case 9: try { try decoder.decodeSingularMessageField(value: &self._peers) }()
       default: break
       }
     }
@@ -579,6 +656,9 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
     if self.revision != 0 {
       try visitor.visitSingularInt64Field(value: self.revision, fieldNumber: 8)
     }
+    try { if let v = self._peers {
+      try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -591,6 +671,87 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.holdLimit != rhs.holdLimit {return false}
     if lhs.maxOnline != rhs.maxOnline {return false}
     if lhs.revision != rhs.revision {return false}
+    if lhs._peers != rhs._peers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRoutePeers: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RoutePeers"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}peers\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedMessageField(value: &self.peers) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.peers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.peers, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRoutePeers, rhs: WireRoutePeers) -> Bool {
+    if lhs.peers != rhs.peers {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireRoutePeer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RoutePeer"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}host\0\u{1}address\0\u{1}zone\0\u{1}online\0\u{1}standby\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.host) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 3: try { try decoder.decodeSingularStringField(value: &self.zone) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.online) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.standby) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.host.isEmpty {
+      try visitor.visitSingularStringField(value: self.host, fieldNumber: 1)
+    }
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 2)
+    }
+    if !self.zone.isEmpty {
+      try visitor.visitSingularStringField(value: self.zone, fieldNumber: 3)
+    }
+    if self.online != 0 {
+      try visitor.visitSingularInt64Field(value: self.online, fieldNumber: 4)
+    }
+    if self.standby != 0 {
+      try visitor.visitSingularInt64Field(value: self.standby, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRoutePeer, rhs: WireRoutePeer) -> Bool {
+    if lhs.host != rhs.host {return false}
+    if lhs.address != rhs.address {return false}
+    if lhs.zone != rhs.zone {return false}
+    if lhs.online != rhs.online {return false}
+    if lhs.standby != rhs.standby {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -835,6 +996,36 @@ nonisolated extension WireReplicaIDs: SwiftProtobuf.Message, SwiftProtobuf._Mess
 
   static func ==(lhs: WireReplicaIDs, rhs: WireReplicaIDs) -> Bool {
     if lhs.replicas != rhs.replicas {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WirePeering: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Peering"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}secret\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.secret) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.secret.isEmpty {
+      try visitor.visitSingularStringField(value: self.secret, fieldNumber: 1)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WirePeering, rhs: WirePeering) -> Bool {
+    if lhs.secret != rhs.secret {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -83,7 +83,43 @@ nonisolated struct WireGatewayEndpoint: Sendable {
 
   var draining: Bool = false
 
+  /// Of the order about this replica; comes back with `drained`.
+  var number: Int64 = 0
+
   var speaks: WireEndpointProtocol = .http1
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireGatewayDrained: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  /// One entry; a list because it once was no message of its own.
+  var replicas: [Int64] = []
+
+  var number: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
+nonisolated struct WireGatewayPeer: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var address: String = String()
+
+  var near: Bool = false
+
+  var online: Int64 = 0
+
+  var standby: Int64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -105,6 +141,10 @@ nonisolated struct WireGatewayService: Sendable {
   mutating func clearRoute() {self._route = nil}
 
   var endpoints: [WireGatewayEndpoint] = []
+
+  var peers: [WireGatewayPeer] = []
+
+  var standby: Int64 = 0
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -170,7 +210,7 @@ nonisolated extension WireGatewayHello: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GatewayEndpoint"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}replica\0\u{1}revision\0\u{1}address\0\u{1}draining\0\u{2}\u{4}speaks\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}replica\0\u{1}revision\0\u{1}address\0\u{1}draining\0\u{1}number\0\u{2}\u{3}speaks\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -182,6 +222,7 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
       case 2: try { try decoder.decodeSingularInt64Field(value: &self.revision) }()
       case 3: try { try decoder.decodeSingularStringField(value: &self.address) }()
       case 4: try { try decoder.decodeSingularBoolField(value: &self.draining) }()
+      case 5: try { try decoder.decodeSingularInt64Field(value: &self.number) }()
       case 8: try { try decoder.decodeSingularEnumField(value: &self.speaks) }()
       default: break
       }
@@ -201,6 +242,9 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
     if self.draining != false {
       try visitor.visitSingularBoolField(value: self.draining, fieldNumber: 4)
     }
+    if self.number != 0 {
+      try visitor.visitSingularInt64Field(value: self.number, fieldNumber: 5)
+    }
     if self.speaks != .http1 {
       try visitor.visitSingularEnumField(value: self.speaks, fieldNumber: 8)
     }
@@ -212,7 +256,88 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
     if lhs.revision != rhs.revision {return false}
     if lhs.address != rhs.address {return false}
     if lhs.draining != rhs.draining {return false}
+    if lhs.number != rhs.number {return false}
     if lhs.speaks != rhs.speaks {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGatewayDrained: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".GatewayDrained"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}replicas\0\u{1}number\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeRepeatedInt64Field(value: &self.replicas) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.number) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.replicas.isEmpty {
+      try visitor.visitPackedInt64Field(value: self.replicas, fieldNumber: 1)
+    }
+    if self.number != 0 {
+      try visitor.visitSingularInt64Field(value: self.number, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireGatewayDrained, rhs: WireGatewayDrained) -> Bool {
+    if lhs.replicas != rhs.replicas {return false}
+    if lhs.number != rhs.number {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireGatewayPeer: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".GatewayPeer"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}address\0\u{1}near\0\u{1}online\0\u{1}standby\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self.address) }()
+      case 2: try { try decoder.decodeSingularBoolField(value: &self.near) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self.online) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.standby) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if !self.address.isEmpty {
+      try visitor.visitSingularStringField(value: self.address, fieldNumber: 1)
+    }
+    if self.near != false {
+      try visitor.visitSingularBoolField(value: self.near, fieldNumber: 2)
+    }
+    if self.online != 0 {
+      try visitor.visitSingularInt64Field(value: self.online, fieldNumber: 3)
+    }
+    if self.standby != 0 {
+      try visitor.visitSingularInt64Field(value: self.standby, fieldNumber: 4)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireGatewayPeer, rhs: WireGatewayPeer) -> Bool {
+    if lhs.address != rhs.address {return false}
+    if lhs.near != rhs.near {return false}
+    if lhs.online != rhs.online {return false}
+    if lhs.standby != rhs.standby {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }
@@ -220,7 +345,7 @@ nonisolated extension WireGatewayEndpoint: SwiftProtobuf.Message, SwiftProtobuf.
 
 nonisolated extension WireGatewayService: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".GatewayService"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}route\0\u{1}endpoints\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}route\0\u{1}endpoints\0\u{1}peers\0\u{1}standby\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -230,6 +355,8 @@ nonisolated extension WireGatewayService: SwiftProtobuf.Message, SwiftProtobuf._
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularMessageField(value: &self._route) }()
       case 2: try { try decoder.decodeRepeatedMessageField(value: &self.endpoints) }()
+      case 3: try { try decoder.decodeRepeatedMessageField(value: &self.peers) }()
+      case 4: try { try decoder.decodeSingularInt64Field(value: &self.standby) }()
       default: break
       }
     }
@@ -246,12 +373,20 @@ nonisolated extension WireGatewayService: SwiftProtobuf.Message, SwiftProtobuf._
     if !self.endpoints.isEmpty {
       try visitor.visitRepeatedMessageField(value: self.endpoints, fieldNumber: 2)
     }
+    if !self.peers.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.peers, fieldNumber: 3)
+    }
+    if self.standby != 0 {
+      try visitor.visitSingularInt64Field(value: self.standby, fieldNumber: 4)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireGatewayService, rhs: WireGatewayService) -> Bool {
     if lhs._route != rhs._route {return false}
     if lhs.endpoints != rhs.endpoints {return false}
+    if lhs.peers != rhs.peers {return false}
+    if lhs.standby != rhs.standby {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

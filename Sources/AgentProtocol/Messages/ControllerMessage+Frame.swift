@@ -37,6 +37,8 @@ extension ControllerMessage {
                 Frame(.controllerCancelLogs, WireCancelLogs.with { $0.request = request })
             case .heartbeat:
                 Frame(.controllerHeartbeat, WireHeartbeat())
+            case .peering(let secret):
+                Frame(.controllerPeering, WirePeering.with { $0.secret = secret })
             }
         return frame.bytes
     }
@@ -79,6 +81,8 @@ extension ControllerMessage {
             }
         case .controllerHeartbeat:
             self = .heartbeat
+        case .controllerPeering:
+            self = try frame.decode(WirePeering.self) { .peering(secret: $0.secret) }
         default:
             throw .unexpectedType(frame.type)
         }

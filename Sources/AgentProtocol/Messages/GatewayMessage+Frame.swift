@@ -17,8 +17,13 @@ extension GatewayMessage {
                 Frame(.gatewayLoad, WireLoadSamples.with { $0.samples = samples.map(WireLoadSample.init) })
             case .held(let sample):
                 Frame(.gatewayHeld, WireLoadSample(sample))
-            case .drained(let replica):
-                Frame(.gatewayDrained, WireReplicaIDs.with { $0.replicas = [replica.number] })
+            case .drained(let replica, let number):
+                Frame(
+                    .gatewayDrained,
+                    WireGatewayDrained.with {
+                        $0.replicas = [replica.number]
+                        $0.number = number
+                    })
             case .unreachable(let replica):
                 Frame(.gatewayUnreachable, WireReplicaIDs.with { $0.replicas = [replica.number] })
             }
@@ -37,18 +42,22 @@ extension GatewayMessage {
         case .gatewayHeld:
             self = try frame.decode(WireLoadSample.self) { (sample) throws(WireProblem) in .held(try sample.model()) }
         case .gatewayDrained:
-            self = .drained(try frame.decode(WireReplicaIDs.self, onlyReplica))
+            self = try frame.decode(WireGatewayDrained.self) { (drained) throws(WireProblem) in
+                .drained(try onlyReplica(drained.replicas), number: try identifier(drained.number, "drained.number"))
+            }
         case .gatewayUnreachable:
-            self = .unreachable(try frame.decode(WireReplicaIDs.self, onlyReplica))
+            self = try frame.decode(WireReplicaIDs.self) { (ids) throws(WireProblem) in
+                .unreachable(try onlyReplica(ids.replicas))
+            }
         default:
             throw .unexpectedType(frame.type)
         }
     }
 }
 
-private func onlyReplica(_ ids: WireReplicaIDs) throws(WireProblem) -> ReplicaID {
-    guard ids.replicas.count == 1 else { throw WireProblem("replicas", "has \(ids.replicas.count) entries instead of one") }
-    return ReplicaID(try identifier(ids.replicas[0], "replicas"))
+private func onlyReplica(_ replicas: [Int64]) throws(WireProblem) -> ReplicaID {
+    guard replicas.count == 1 else { throw WireProblem("replicas", "has \(replicas.count) entries instead of one") }
+    return ReplicaID(try identifier(replicas[0], "replicas"))
 }
 
 extension GatewayOrder {
@@ -62,6 +71,8 @@ extension GatewayOrder {
                 Frame(.orderService, WireGatewayService(service))
             case .removeService(let service):
                 Frame(.orderRemoveService, WireServiceNames.with { $0.services = [service] })
+            case .peering(let secret):
+                Frame(.orderPeering, WirePeering.with { $0.secret = secret })
             }
         return frame.bytes
     }
@@ -84,6 +95,8 @@ extension GatewayOrder {
                 }
                 return .removeService(names.services[0])
             }
+        case .orderPeering:
+            self = try frame.decode(WirePeering.self) { .peering(secret: $0.secret) }
         default:
             throw .unexpectedType(frame.type)
         }

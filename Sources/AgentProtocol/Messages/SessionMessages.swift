@@ -32,4 +32,6 @@ package enum ControllerMessage: Hashable, Sendable {
     case readLogs(request: Int64, replica: ReplicaID, tail: Int, follow: Bool)
     case cancelLogs(request: Int64)
     case heartbeat
+    /// What the fleet's gateways know one another by; follows each `sync`.
+    case peering(secret: String)
 }

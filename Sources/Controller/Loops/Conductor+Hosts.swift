@@ -50,6 +50,7 @@ extension Conductor {
         liveness.removed(name)
         lastLiveness[name] = nil
         versions[name] = nil
+        gateways[name] = nil
         book.forgetLoad(of: name)
         if let session = sessions.removeValue(forKey: name) {
             hostOfSession[session.id] = nil

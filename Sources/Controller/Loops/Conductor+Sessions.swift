@@ -49,6 +49,7 @@ extension Conductor {
         sessions[host] = session
         hostOfSession[session.id] = host
         versions[host] = identity.version
+        gateways[host] = identity.gateway
         liveness.connected(host, now: now)
         book.beginReport(of: host, about: Set(observed.map(\.replica)))
         for service in routes.keys where book.services[service] == nil { routes[service] = nil }
@@ -56,6 +57,7 @@ extension Conductor {
             .sync(
                 epoch: store.epoch, assignments: book.assignments(of: host),
                 routes: book.services.keys.sorted().compactMap { currentRoute(of: $0) }))
+        session.send(.peering(secret: peeringSecret))
         take(observed, from: host, session, now: now)
         touchServices(of: host)
     }
@@ -159,7 +161,8 @@ extension Conductor {
         sendRoutes(of: services)
     }
 
-    private func sendRoutes(of services: Set<String>) {
+    /// Sends every host the routes that are not what they were, which replicas that come and go elsewhere change too.
+    func sendRoutes(of services: Set<String>) {
         var changed: [ServiceRoute] = []
         var gone: [String] = []
         for service in services.sorted() {
@@ -177,9 +180,15 @@ extension Conductor {
     /// The service's route; gets a new generation when it differs from what was sent last.
     private func currentRoute(of service: String) -> ServiceRoute? {
         let before = routes[service]
-        guard
-            let route = book.view(of: service).flatMap({ RoutePlan.route(of: $0, generation: before?.generation ?? 0) })
+        guard let view = book.view(of: service),
+            var route = RoutePlan.route(of: view, generation: before?.generation ?? 0)
         else { return nil }
+        route.peers = PeerPlan.peers(of: view) { host in
+            book.hosts[host].map {
+                PeerPlan.Gateway(
+                    address: gateways[host], zone: $0.labels["zone"] ?? "", liveness: liveness.liveness(of: host))
+            }
+        }
         if let before, route == before { return before }
         routeGeneration += 1
         var new = route

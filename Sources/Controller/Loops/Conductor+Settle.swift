@@ -42,6 +42,8 @@ extension Conductor {
 
     /// Looks at every service that something happened to and commits what follows, in one transaction.
     func settle() async {
+        // Before anything is written: a request may be waiting elsewhere for the replica that just became ready.
+        sendRoutes(of: dirty.filter { book.services[$0] != nil })
         await commitPending()
         guard !dirty.isEmpty else { return }
         counters.rounds += 1

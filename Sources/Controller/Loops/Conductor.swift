@@ -30,6 +30,8 @@ actor Conductor {
     let clock: SteadyClock
     let timings: ControllerTimings
     let joinSecret: String
+    /// What gateways of this fleet know one another by.
+    let peeringSecret: String
     let logger: Logger
     nonisolated let inbox = Inbox<Command>()
     nonisolated let feed = ChangeFeed()
@@ -40,6 +42,8 @@ actor Conductor {
     var sessions: [String: AgentSession] = [:]
     var hostOfSession: [Int64: String] = [:]
     var versions: [String: String] = [:]
+    /// Where each host's gateway takes requests of others, as its agent said last.
+    var gateways: [String: String] = [:]
     /// Last liveness acted upon, by host.
     var lastLiveness: [String: HostView.Liveness] = [:]
     /// Services to look at now.
@@ -63,6 +67,7 @@ actor Conductor {
         self.store = store
         self.timings = timings
         self.joinSecret = joinSecret
+        peeringSecret = PeeringSecret.derive(from: joinSecret)
         self.logger = logger
         let clock = SteadyClock()
         let now = clock.now()

@@ -42,6 +42,14 @@ package enum WakePolicy {
             .prefix(missing).map(\.0)
     }
 
+    /// How many replicas a held request may hope for on this host: those on their way, and those a wake could still bring online.
+    package static func prospects(route: ServiceRoute, candidates: [Candidate]) -> Int {
+        let coming = candidates.count { $0.state == .coming }
+        let ready = candidates.count { $0.state == .ready }
+        let wakeable = candidates.count { rank($0, route: route) != nil }
+        return coming + min(wakeable, max(0, route.maxOnline - coming - ready))
+    }
+
     /// Lower is woken first; nil cannot be woken. The route's revision goes before any other, however ready that one is.
     private static func rank(_ candidate: Candidate, route: ServiceRoute) -> Int? {
         let readiness: Int

@@ -26,8 +26,13 @@ struct EndpointSet: Sendable {
 
     subscript(ref: EndpointRef) -> Slot? {
         let index = Int(ref.slot)
-        guard slots.indices.contains(index), slots[index].generation == ref.generation else { return nil }
+        guard !ref.isPeer, slots.indices.contains(index), slots[index].generation == ref.generation else { return nil }
         return slots[index]
+    }
+
+    /// Whether some replica gets requests, busy or not.
+    func isServing(now: Instant) -> Bool {
+        listed.contains { !slots[$0].endpoint.draining && slots[$0].avoidedUntil <= now }
     }
 
     /// The endpoint with the fewest requests in flight that may take one more, the next in turn among equals.
@@ -55,8 +60,8 @@ struct EndpointSet: Sendable {
         return EndpointRef(slot: Int32(index), generation: slots[index].generation)
     }
 
-    /// Counts one request less; the replica when that was a draining one's last.
-    mutating func release(_ ref: EndpointRef) -> ReplicaID? {
+    /// Counts one request less; the endpoint when that was a draining one's last.
+    mutating func release(_ ref: EndpointRef) -> AdmissionEndpoint? {
         let index = Int(ref.slot)
         slots[index].inFlight -= 1
         guard slots[index].inFlight == 0 else { return nil }
@@ -88,8 +93,8 @@ struct EndpointSet: Sendable {
             .map { self.slots[$0].avoidedUntil }.min()
     }
 
-    /// Takes over the agent's set; returns the draining replicas that have nothing in flight.
-    mutating func replace(_ endpoints: [AdmissionEndpoint]) -> [ReplicaID] {
+    /// Takes over the agent's set; returns the draining ones that have nothing in flight.
+    mutating func replace(_ endpoints: [AdmissionEndpoint]) -> [AdmissionEndpoint] {
         var old: [Int?] = listed
         var new: [Int] = []
         for endpoint in endpoints {
@@ -99,7 +104,9 @@ struct EndpointSet: Sendable {
             }
             if let known, let index = old[known] {
                 old[known] = nil
-                if slots[index].endpoint.draining, !endpoint.draining { slots[index].reportedDrained = false }
+                if slots[index].endpoint.draining != endpoint.draining || slots[index].endpoint.number != endpoint.number {
+                    slots[index].reportedDrained = false
+                }
                 slots[index].endpoint = endpoint
                 new.append(index)
             } else if let index = unlisted(endpoint) {
@@ -120,16 +127,16 @@ struct EndpointSet: Sendable {
         return listed.compactMap { takeDrained($0) }
     }
 
-    /// The draining replicas with nothing in flight, as if none had been reported.
-    mutating func drainedAgain() -> [ReplicaID] {
+    /// The draining endpoints with nothing in flight, as if none had been reported.
+    mutating func drainedAgain() -> [AdmissionEndpoint] {
         for index in listed { slots[index].reportedDrained = false }
         return listed.compactMap { takeDrained($0) }
     }
 
-    private mutating func takeDrained(_ index: Int) -> ReplicaID? {
+    private mutating func takeDrained(_ index: Int) -> AdmissionEndpoint? {
         guard slots[index].endpoint.draining, slots[index].inFlight == 0, !slots[index].reportedDrained else { return nil }
         slots[index].reportedDrained = true
-        return slots[index].endpoint.replica
+        return slots[index].endpoint
     }
 
     private func unlisted(_ endpoint: AdmissionEndpoint) -> Int? {

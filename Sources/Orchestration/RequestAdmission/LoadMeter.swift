@@ -56,6 +56,13 @@ package struct LoadMeter: Sendable {
         if failed { failures += 1 }
     }
 
+    /// A request went to another host's gateway, which measures it from now on.
+    mutating func handedOver(now: Instant) {
+        advance(now)
+        inflight -= 1
+        arrivals = max(0, arrivals - 1)
+    }
+
     /// A held request left, refused by the gateway or given up by its client.
     mutating func left(now: Instant, refused: Bool) {
         advance(now)

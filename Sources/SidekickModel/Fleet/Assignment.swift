@@ -97,6 +97,9 @@ package struct ServiceRoute: Hashable, Sendable, Codable {
     package var maxOnline: Int
     /// The revision that wakes prefer (the newest one known to be good).
     package var revision: Int
+    /// Gateways of hosts that have replicas of the service, the receiver's own among them. nil while the controller does not know: the
+    /// receiver keeps those it was told before.
+    package var peers: [RoutePeer]?
 
     package init(
         service: String, generation: Int64, ingress: [IngressRule], concurrency: Int?, holdDeadline: Milliseconds,

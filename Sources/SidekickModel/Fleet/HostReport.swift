@@ -8,13 +8,19 @@ package struct HostIdentity: Hashable, Sendable, Codable {
     package var cpu: MilliCPU
     package var memory: ByteCount
     package var labels: [String: String]
+    /// `address:port` where the host's gateway takes requests of other hosts' gateways; nil when it takes none.
+    package var gateway: String?
 
-    package init(host: String, bootID: String, version: String, cpu: MilliCPU, memory: ByteCount, labels: [String: String]) {
+    package init(
+        host: String, bootID: String, version: String, cpu: MilliCPU, memory: ByteCount, labels: [String: String],
+        gateway: String? = nil
+    ) {
         self.host = host
         self.bootID = bootID
         self.version = version
         self.cpu = cpu
         self.memory = memory
         self.labels = labels
+        self.gateway = gateway
     }
 }

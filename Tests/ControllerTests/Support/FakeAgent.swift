@@ -23,6 +23,7 @@ final class FakeAgent: Sendable {
         var orders: [Assignment] = []
         var logRequests: [Int64] = []
         var cancelledLogs: [Int64] = []
+        var peering: String?
 
         /// Replicas that serve, in order.
         var online: [ObservedReplica] {
@@ -32,10 +33,13 @@ final class FakeAgent: Sendable {
 
     let name: String
     let secret: String
+    /// Where its gateway takes requests of others.
+    let gateway: String?
     private let state: Mutex<State>
     private let channel = Mutex<(any Channel)?>(nil)
 
-    init(_ name: String = "host-a", secret: String = "secret") {
+    init(_ name: String = "host-a", secret: String = "secret", gateway: String? = nil) {
+        self.gateway = gateway
         self.name = name
         self.secret = secret
         state = Mutex(State())
@@ -54,7 +58,8 @@ final class FakeAgent: Sendable {
         channel.withLock { $0 = new }
         guard hello else { return }
         let identity = HostIdentity(
-            host: name, bootID: "boot", version: "test", cpu: MilliCPU(64_000), memory: .mebibytes(65_536), labels: [:])
+            host: name, bootID: "boot", version: "test", cpu: MilliCPU(64_000), memory: .mebibytes(65_536), labels: [:],
+            gateway: gateway)
         send(.hello(identity: identity, secret: secret, observed: Array(now.observed.values)))
     }
 
@@ -112,6 +117,7 @@ final class FakeAgent: Sendable {
             send(.heartbeat)
         case .readLogs(let request, _, _, _): state.withLock { $0.logRequests.append(request) }
         case .cancelLogs(let request): state.withLock { $0.cancelledLogs.append(request) }
+        case .peering(let secret): state.withLock { $0.peering = secret }
         }
     }
 
