@@ -1,5 +1,6 @@
 import Glibc
 import LinuxShims
+package import SidekickModel
 
 /// One non-blocking, close-on-exec stream socket and the only owner of its descriptor: it closes when closed or destroyed.
 ///
@@ -59,6 +60,15 @@ package struct Socket: ~Copyable {
             default: throw SystemError(operation: "accept on", object: "descriptor \(descriptor)", number: -result)
             }
         }
+    }
+
+    /// Has the kernel break the connection when the peer's machine acknowledges nothing for this long, with bytes on the way or, after a
+    /// second of silence, when it is asked whether it is there. Connects are not bounded by it.
+    package borrowing func breakWhenPeerIsGone(after limit: Milliseconds) throws(SystemError) {
+        try set(SOL_SOCKET, SO_KEEPALIVE, 1)
+        try set(Int32(IPPROTO_TCP), TCP_KEEPIDLE, 1)
+        try set(Int32(IPPROTO_TCP), TCP_KEEPINTVL, 1)
+        try set(Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, Int32(clamping: limit.count))
     }
 
     private borrowing func set(_ level: Int32, _ name: Int32, _ value: Int32) throws(SystemError) {

@@ -16,6 +16,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var agentSocket: String
     /// Directory of the routing table kept across restarts.
     package var stateDirectory: String
+    /// Where other hosts' gateways bring requests, like `listen`; nil for nowhere.
+    package var peerListen: String?
     /// Where `/healthz` and `/metrics` are answered, like `listen`; nil for nowhere.
     package var admin: String?
     /// Event loops, from 1; one per core is right.
@@ -24,6 +26,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var backlog: Int32 = 4096
     /// Open client connections; beyond it new ones are closed at once.
     package var maximumConnections = 50_000
+    /// Memory that one service's held requests may take, in bytes.
+    package var holdBytes = 64 << 20
     package var framing = FramingLimits()
     package var http2 = HTTP2Settings()
     package var timeouts = Timeouts()
@@ -52,6 +56,10 @@ package struct GatewayConfiguration: Hashable, Sendable {
         package var client: Milliseconds = .seconds(30)
         /// For a replica to accept a connection.
         package var connect: Milliseconds = .seconds(2)
+        /// For another host's gateway to accept a connection. Short: the next one may be as good.
+        package var peerConnect = Milliseconds(300)
+        /// For another host to acknowledge what was sent to it, before it counts as gone.
+        package var peerGone: Milliseconds = .seconds(2)
         /// For a replica that sends nothing.
         package var replica: Milliseconds = .seconds(300)
         /// For either side of an upgraded connection.

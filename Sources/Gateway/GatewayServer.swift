@@ -18,6 +18,8 @@ package final class GatewayServer: Sendable {
     package let addresses: [SocketAddress]
     /// The same for TLS.
     package let tlsAddresses: [SocketAddress]
+    /// Where it takes requests of other gateways.
+    package let peerAddress: SocketAddress?
     /// Where it answers `/healthz` and `/metrics`.
     package let adminAddress: SocketAddress?
     private let accessLog: AccessLogWriter?
@@ -45,20 +47,22 @@ package final class GatewayServer: Sendable {
         }
         guard tls != nil || configuration.tlsListen.isEmpty else { throw ListenError.noCertificates }
         let plain = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
-        let secure = try configuration.tlsListen.map { try Self.listen(on: $0, configuration.backlog, isSecure: true) }
+        let secure = try configuration.tlsListen.map { try Self.listen(on: $0, configuration.backlog, kind: .secureClients) }
+        let peers = try configuration.peerListen.map { try Self.listen(on: $0, configuration.backlog, kind: .peers) }
         let admin = try configuration.admin.map { try Self.listen(on: $0, 16) }
         addresses = plain.map(\.address)
         tlsAddresses = secure.map(\.address)
+        peerAddress = peers?.address
         adminAddress = admin?.address
         accessLog = try configuration.accessLog.map { try AccessLogWriter($0, log: log) }
-        state = Mutex(State(listeners: plain + secure, admin: admin))
+        state = Mutex(State(listeners: plain + secure + (peers.map { [$0] } ?? []), admin: admin))
     }
 
-    private static func listen(on text: String, _ backlog: Int32, isSecure: Bool = false) throws -> Listener {
+    private static func listen(on text: String, _ backlog: Int32, kind: Listener.Kind = .clients) throws -> Listener {
         guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
         if case .unix(let path) = address { unlink(path) }
         do throws(SystemError) {
-            return try Listener(address, backlog: backlog, isSecure: isSecure)
+            return try Listener(address, backlog: backlog, kind: kind)
         } catch {
             throw ListenError.refused(error, holder: error.number == EADDRINUSE ? PortHolder.find(address) : nil)
         }

@@ -17,6 +17,7 @@ final class Hub: @unchecked Sendable {
     let targets = TargetTable()
     let routes = RouteBoard()
     let replicas = ReplicaBoard()
+    let peering = Peering()
     /// Counts what was refused before a service was known.
     let unrouted = StatusCounts()
     /// Open client connections over all loops.
@@ -54,7 +55,7 @@ final class Hub: @unchecked Sendable {
             let owner = workers[Int(id.number >> 56)]
             if owner === worker { owner.refuse(id, why) } else { owner.loop.submit { owner.refuse(id, why) } }
         case .notifyHeld: onControl { $0.held(service) }
-        case .notifyDrained(let replica): onControl { $0.tell(.drained(replica)) }
+        case .notifyDrained(let replica, let number): onControl { $0.tell(.drained(replica, number: number)) }
         case .notifyUnreachable(let replica): onControl { $0.tell(.unreachable(replica)) }
         }
     }

@@ -24,6 +24,8 @@ package struct Field: Hashable, Sendable {
         case plain
         case host, contentLength, transferEncoding, connection, upgrade, expect
         case forwardedFor, forwardedProto, forwardedHost, requestID, cookie
+        /// What gateways of one fleet say to each other of a request, never to anybody else.
+        case peer
         /// Meant for the next hop only, by its name or because `Connection` names it: not passed on.
         case hopByHop
     }
@@ -56,6 +58,7 @@ package struct Field: Hashable, Sendable {
         case 7: return named("upgrade") ? .upgrade : .plain
         case 10: return named("connection") ? .connection : named("keep-alive") ? .hopByHop : .plain
         case 12: return named("x-request-id") ? .requestID : .plain
+        case 13: return named("sidekick-peer") ? .peer : .plain
         case 14: return named("content-length") ? .contentLength : .plain
         case 15: return named("x-forwarded-for") ? .forwardedFor : .plain
         case 16: return named("x-forwarded-host") ? .forwardedHost : named("proxy-connection") ? .hopByHop : .plain

@@ -7,17 +7,17 @@ struct RoundTripTests {
         #expect(try AgentMessage(frame: onlyFrame(message.frame())) == message)
     }
 
-    @Test(arguments: Samples.controllerMessages)
+    @Test(arguments: Samples.controllerMessages + Samples.newerControllerMessages)
     func `a controller message comes back as it was sent`(message: ControllerMessage) throws {
         #expect(try ControllerMessage(frame: onlyFrame(message.frame())) == message)
     }
 
-    @Test(arguments: Samples.gatewayMessages)
+    @Test(arguments: Samples.gatewayMessages + Samples.newerGatewayMessages)
     func `a gateway message comes back as it was sent`(message: GatewayMessage) throws {
         #expect(try GatewayMessage(frame: onlyFrame(message.frame())) == message)
     }
 
-    @Test(arguments: Samples.gatewayOrders)
+    @Test(arguments: Samples.gatewayOrders + Samples.newerGatewayOrders)
     func `an order to the gateway comes back as it was sent`(message: GatewayOrder) throws {
         #expect(try GatewayOrder(frame: onlyFrame(message.frame())) == message)
     }

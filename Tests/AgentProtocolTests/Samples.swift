@@ -127,10 +127,28 @@ enum Samples {
         .heartbeat,
     ]
 
+    /// What later releases say beside it.
+    static let newerControllerMessages: [ControllerMessage] = [
+        .routes([peeredRoute, lonelyRoute]), .peering(secret: "0f"),
+    ]
+
+    static let peeredRoute: ServiceRoute = {
+        var peered = route
+        peered.peers = [RoutePeer(host: "h2", address: "10.0.0.2:8081", zone: "b", online: 3, standby: 0)]
+        return peered
+    }()
+    static let lonelyRoute: ServiceRoute = {
+        var lonely = route
+        lonely.peers = []
+        return lonely
+    }()
+
     static let gatewayMessages: [GatewayMessage] = [
         .hello(version: "0.1.0", pid: 4711), .load([load]), .load([]), .held(load), .drained(ReplicaID(4)),
         .unreachable(ReplicaID(0)),
     ]
+
+    static let newerGatewayMessages: [GatewayMessage] = [.drained(ReplicaID(4), number: 1 << 50)]
 
     static let service = GatewayService(
         route: route,
@@ -141,6 +159,16 @@ enum Samples {
 
     static let gatewayOrders: [GatewayOrder] = [
         .sync([service, GatewayService(route: plainRoute, endpoints: [])]), .sync([]), .service(service), .removeService("web"),
+    ]
+
+    static let newerGatewayOrders: [GatewayOrder] = [
+        .service(
+            GatewayService(
+                route: route,
+                endpoints: [
+                    GatewayEndpoint(replica: ReplicaID(1), revision: 3, address: "10.88.0.5:8080", draining: true, number: 9)
+                ], peers: [GatewayPeer(address: "10.0.0.2:8081", near: true, online: 2, standby: 1)], standby: 3)),
+        .peering(secret: "0f"),
     ]
 
     /// Every sample as bytes on the wire.

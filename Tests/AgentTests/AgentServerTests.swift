@@ -168,7 +168,7 @@ struct AgentServerTests {
 
             try await bench.startAgent()
             gateway = try await bench.gateway()
-            #expect(try await gateway.endpoints("the same endpoint") { !$0.isEmpty } == before)
+            #expect(try await gateway.endpoints("the same endpoint") { !$0.isEmpty }.map(\.address) == before.map(\.address))
             #expect(await bench.runtime.calls.dropFirst(calls.count) == ["recover"])
             #expect(await bench.runtime.list().compactMap(\.pid).sorted() == pids)
             try await gateway.held("web", inflight: 2)

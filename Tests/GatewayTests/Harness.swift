@@ -97,10 +97,14 @@ struct TestGateway: Sendable {
     var tlsPort: UInt16 = 0
     let agent: ScriptedAgent
     let directory: String
+    /// Where it takes requests of other gateways; 0 for nowhere.
+    var peerPort: UInt16 = 0
 
     /// Runs `body` on a thread beside a gateway that serves `services`.
+    /// - Parameter greets: false for an agent that says nothing to the gateway.
     static func with(
-        _ services: [GatewayService] = [], threads: Int = 2, change: (inout GatewayConfiguration) -> Void = { _ in },
+        _ services: [GatewayService] = [], threads: Int = 2, greets: Bool = true,
+        change: (inout GatewayConfiguration) -> Void = { _ in },
         _ body: @escaping @Sendable (TestGateway) throws -> Void
     ) async throws {
         let directory = "/tmp/sk-gw-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
@@ -114,12 +118,14 @@ struct TestGateway: Sendable {
         let running = Task { try await server.run() }
         let gateway = TestGateway(
             port: server.addresses.first?.port ?? 0, tlsPort: server.tlsAddresses.first?.port ?? 0, agent: agent,
-            directory: directory)
+            directory: directory, peerPort: server.peerAddress?.port ?? 0)
         let result = await Result {
             try await onThread {
-                try agent.waitForGateway()
-                guard case .hello = try agent.messages.take() else { throw TestFailure("no hello first") }
-                try gateway.route(services)
+                if greets {
+                    try agent.waitForGateway()
+                    guard case .hello = try agent.messages.take() else { throw TestFailure("no hello first") }
+                    try gateway.route(services)
+                }
                 try body(gateway)
             }
         }

@@ -47,7 +47,7 @@ struct LifeTests {
         let port = server.addresses[0].port ?? 0
         let text = try await onThread {
             try agent.waitForGateway()
-            try TestGateway(port: port, agent: agent, directory: directory).route([TestGateway.web([replica])])
+            try TestGateway(port: port, agent: agent, directory: directory, peerPort: 0).route([TestGateway.web([replica])])
             let idle = try TestClient(port: port)
             let busy = try TestClient(port: port)
             busy.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -118,7 +118,7 @@ struct LifeTests {
             for round in 0..<60 {
                 let draining = Int64(round % 3 + 1)
                 gateway.agent.send(.service(TestGateway.web(replicas, concurrency: 4, draining: [draining])))
-                _ = try gateway.agent.messages.take { if case .drained(let id) = $0 { id.number == draining } else { false } }
+                _ = try gateway.agent.messages.take { if case .drained(let id, _) = $0 { id.number == draining } else { false } }
             }
             for _ in 0..<8 {
                 let bad = try done.take(seconds: 120)

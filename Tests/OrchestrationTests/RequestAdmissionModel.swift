@@ -41,7 +41,7 @@ struct RequestAdmissionModel {
         last = now
         var pending: (request: RequestID, arrived: Instant)?
         switch event {
-        case .arrived(let request):
+        case .arrived(let request, _):
             pending = (request, now)
             arrivals += 1
         case .finished(let ref, let failed):
@@ -53,7 +53,10 @@ struct RequestAdmissionModel {
         case .connectFailed(let request, _, let arrived):
             if let flight = flights.removeValue(forKey: request) { avoided[flight.endpoint.target] = true }
             pending = (request, arrived)
-        case .returned(let request, _, let arrived):
+        case .visited(let request, let since, _):
+            pending = (request, since)
+            arrivals += 1
+        case .returned(let request, _, let arrived), .turnedAway(let request, _, let arrived):
             flights[request] = nil
             pending = (request, arrived)
         case .gone(let request): held.removeAll { $0.request == request }
@@ -63,7 +66,7 @@ struct RequestAdmissionModel {
         case .policy(let new): policy = new
         case .reportDrained: reported = []
         case .removed: endpoints = []
-        case .tick: break
+        case .tick, .surroundings: break
         }
         var actions: [AdmissionAction] = []
         admission.step(event, now: now, into: &actions)
@@ -111,12 +114,12 @@ struct RequestAdmissionModel {
             switch why {
             case .deadline: check(item.arrived + policy.holdDeadline <= now, "refused before its deadline")
             case .queueFull: check(held.count >= policy.holdLimit, "refused though the queue has room")
-            case .serviceRemoved: break
+            case .serviceRemoved, .noPlace: break
             }
             held.removeAll { $0.request == request }
             answered += 1
         case .notifyHeld: check(!held.isEmpty, "nobody waits")
-        case .notifyDrained(let replica):
+        case .notifyDrained(let replica, _):
             guard let drained = endpoints.first(where: { $0.replica == replica && $0.draining }) else {
                 return broken.append("not draining")
             }

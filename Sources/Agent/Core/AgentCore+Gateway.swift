@@ -17,7 +17,9 @@ extension AgentCore {
 
     func received(_ message: GatewayMessage, from channel: any Channel) {
         if case .hello(let version, let pid) = message { return greet(channel, version: version, pid: pid) }
-        guard let newest = gateways.last?.pid, let gateway = gateways.first(where: { $0.channel === channel })?.pid else { return }
+        guard let newest = gateways.last?.pid, let gateway = gateways.first(where: { $0.channel === channel })?.pid else {
+            return
+        }
         switch message {
         case .hello: break
         case .load(let samples):
@@ -118,10 +120,12 @@ extension AgentCore {
             case .none: return nil
             case .ready(let address):
                 return GatewayEndpoint(
-                    replica: id, revision: revision, address: address, draining: false, number: replica.orderNumber, speaks: speaks)
+                    replica: id, revision: revision, address: address, draining: false, number: replica.orderNumber,
+                    speaks: speaks)
             case .draining(let address):
                 return GatewayEndpoint(
-                    replica: id, revision: revision, address: address, draining: true, number: replica.orderNumber, speaks: speaks)
+                    replica: id, revision: revision, address: address, draining: true, number: replica.orderNumber, speaks: speaks
+                )
             }
         }
         return GatewayService(

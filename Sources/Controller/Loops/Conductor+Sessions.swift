@@ -56,7 +56,8 @@ extension Conductor {
         session.send(
             .sync(
                 epoch: store.epoch, assignments: book.assignments(of: host),
-                routes: book.services.keys.sorted().compactMap { currentRoute(of: $0) }))
+                // Those every other agent has; what this one changes, all are told together.
+                routes: book.services.keys.sorted().compactMap { routes[$0] ?? currentRoute(of: $0) }))
         session.send(.peering(secret: peeringSecret))
         take(observed, from: host, session, now: now)
         touchServices(of: host)

@@ -26,6 +26,7 @@ final class Control: EventHandler, @unchecked Sendable {
         loop: loop, path: configuration.agentSocket, version: configuration.version, control: self, log: hub.log)
     private let configuration: GatewayConfiguration
     private var services: [String: Known] = [:]
+    private var peeringSecret = ""
     private var isSavePlanned = false
     private var seconds = 0
     private var admin: AdminServer?
@@ -42,9 +43,10 @@ final class Control: EventHandler, @unchecked Sendable {
     /// Serves what was routed when the last gateway ended, and looks for the agent.
     func start() {
         do {
-            if let services = try file.load() {
-                hub.log.notice("serving \(services.count) services from \(file.path) until the agent says more")
-                takeOver(services)
+            if let kept = try file.load() {
+                hub.log.notice("serving \(kept.services.count) services from \(file.path) until the agent says more")
+                setPeering(kept.peeringSecret)
+                takeOver(kept.services)
                 publish()
             }
         } catch {
@@ -131,8 +133,16 @@ final class Control: EventHandler, @unchecked Sendable {
             guard let known = services.removeValue(forKey: name) else { return }
             step(known.entry, .removed)
             publish()
+        case .peering(let secret):
+            setPeering(secret)
+            for known in services.values.sorted(by: { $0.entry.name < $1.entry.name }) { stepSurroundings(known) }
         }
         planSave()
+    }
+
+    private func setPeering(_ secret: String) {
+        peeringSecret = secret
+        hub.peering.set(secret)
     }
 
     private func takeOver(_ list: [GatewayService]) {
@@ -150,12 +160,33 @@ final class Control: EventHandler, @unchecked Sendable {
         let old = services[name]
         if let old, !evenOlder, service.route.generation < old.service.route.generation { service.route = old.service.route }
         let policy = AdmissionPolicy(
-            concurrency: service.route.concurrency, holdDeadline: service.route.holdDeadline, holdLimit: service.route.holdLimit)
+            concurrency: service.route.concurrency, holdDeadline: service.route.holdDeadline, holdLimit: service.route.holdLimit,
+            holdBytes: configuration.holdBytes)
         let entry = old?.entry ?? ServiceEntry(name: name, policy: policy, now: loop.now)
-        services[name] = Known(service: service, entry: entry)
+        let known = Known(service: service, entry: entry)
+        services[name] = known
         if old != nil { step(entry, .policy(policy)) }
+        stepSurroundings(known)
         step(entry, .endpoints(endpoints(service)))
         return old?.service.route.ingress != service.route.ingress
+    }
+
+    private func stepSurroundings(_ known: Known) {
+        // Without a secret no peer would take a request.
+        let peers = hub.peering.isSet ? known.service.peers : []
+        step(
+            known.entry,
+            .surroundings(
+                standby: known.service.standby,
+                peers: peers.compactMap { peer in
+                    guard let address = SocketAddress(text: peer.address) else {
+                        hub.log.error("a peer's address is none: \(peer.address)")
+                        return nil
+                    }
+                    return AdmissionPeer(
+                        target: hub.targets.number(of: address, speaking: .http1), near: peer.near, online: peer.online,
+                        standby: peer.standby)
+                }))
     }
 
     private func endpoints(_ service: GatewayService) -> [AdmissionEndpoint] {
@@ -166,7 +197,8 @@ final class Control: EventHandler, @unchecked Sendable {
             }
             let target = hub.targets.number(of: address, speaking: endpoint.speaks)
             hub.replicas.set(endpoint.replica, revision: endpoint.revision, at: target)
-            return AdmissionEndpoint(replica: endpoint.replica, target: target, draining: endpoint.draining)
+            return AdmissionEndpoint(
+                replica: endpoint.replica, target: target, draining: endpoint.draining, number: endpoint.number)
         }
     }
 
@@ -183,7 +215,7 @@ final class Control: EventHandler, @unchecked Sendable {
     private func save() {
         isSavePlanned = false
         do {
-            try file.save(services.sorted { $0.key < $1.key }.map(\.value.service))
+            try file.save(services.sorted { $0.key < $1.key }.map(\.value.service), peeringSecret: peeringSecret)
         } catch {
             hub.log.error("\(error); a gateway started now would serve older routes")
         }

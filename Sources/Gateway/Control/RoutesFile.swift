@@ -3,8 +3,8 @@ import EventLoop
 import Glibc
 import SidekickModel
 
-/// The last routing table, kept on disk so that a gateway can serve before, and without, the agent. It holds the frame the agent
-/// would send.
+/// The last routing table, kept on disk so that a gateway can serve before, and without, the agent. It holds the frames the agent
+/// would send: the routes first, then what peers know one another by.
 struct RoutesFile {
     let path: String
     private let temporary: String
@@ -15,7 +15,7 @@ struct RoutesFile {
     }
 
     /// nil when there is none.
-    func load() throws -> [GatewayService]? {
+    func load() throws -> (services: [GatewayService], peeringSecret: String)? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         if descriptor < 0, errno == ENOENT { return nil }
         guard descriptor >= 0 else { throw SystemError(operation: "read", object: path, number: errno) }
@@ -31,12 +31,14 @@ struct RoutesFile {
         guard let frame = try decoder.next(), case .sync(let services) = try GatewayOrder(frame: frame) else {
             throw SystemError(operation: "read routes from", object: path, number: EBADMSG)
         }
-        return services
+        var secret = ""
+        if let frame = try decoder.next(), case .peering(let text) = try GatewayOrder(frame: frame) { secret = text }
+        return (services, secret)
     }
 
     /// Replaces the file at once: a reader sees the old table or the new one, whole.
-    func save(_ services: [GatewayService]) throws(SystemError) {
-        let bytes = GatewayOrder.sync(services).frame()
+    func save(_ services: [GatewayService], peeringSecret: String) throws(SystemError) {
+        let bytes = GatewayOrder.sync(services).frame() + GatewayOrder.peering(secret: peeringSecret).frame()
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw SystemError(operation: "write", object: temporary, number: errno) }
         var written = 0

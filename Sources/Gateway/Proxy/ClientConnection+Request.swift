@@ -14,6 +14,7 @@ extension ClientConnection {
         exchange.forwarded = worker.now
         phase = .exchanging
         exchange.sent = 0
+        readdress(toPeer: ref.isPeer)
         // A request that must not be sent twice goes only where the replica is known to be still there.
         if let idle = worker.takeIdle(target, onlyFresh: !exchange.method.isIdempotent || !exchange.requestDone) {
             take(idle)
@@ -27,9 +28,10 @@ extension ClientConnection {
     /// Begins a new connection to a replica for the request.
     func connect(to target: Int32) {
         do throws(SystemError) {
-            let upstream = try worker.connect(to: target)
+            let isPeer = exchange.ref?.isPeer ?? false
+            let upstream = try worker.connect(to: target, isPeer: isPeer)
             take(upstream)
-            wait(timeouts.connect)
+            wait(isPeer ? timeouts.peerConnect : timeouts.connect)
             if upstream.isConnected { pumpRequest() }
         } catch {
             connectFailed()
@@ -51,6 +53,33 @@ extension ClientConnection {
     func sendAgain() {
         guard let ref = exchange.ref else { return }
         giveBack(.returned(id, ref, arrived: exchange.arrived))
+    }
+
+    /// The peer has no place: nobody saw the request. What was streamed to it is gone, though, and with it the request.
+    func turnedAway() {
+        guard let service = exchange.service, let ref = exchange.ref else { return }
+        guard exchange.streamed else { return giveBack(.turnedAway(id, ref, arrived: exchange.arrived)) }
+        exchange.upstream?.close()
+        exchange.upstream = nil
+        exchange.ref = nil
+        worker.step(service, .finished(ref, failed: true))
+        answer(.peerHasNoPlace, close: true)
+    }
+
+    /// Puts the line that peers know one another by at the end of the head, or takes it away.
+    private func readdress(toPeer: Bool) {
+        guard toPeer || exchange.peerLineBytes > 0 else { return }
+        let end = exchange.headBytes - 2
+        worker.scratch.clear()
+        worker.scratch.append(UnsafeRawBufferPointer(rebasing: request.bytes[..<end]))
+        if toPeer, let service = exchange.service {
+            let waited = (worker.now.nanoseconds - exchange.arrived.nanoseconds) / 1_000_000
+            worker.hub.peering.line(service: service.name, waited: Milliseconds(waited), into: &worker.scratch)
+        }
+        let line = worker.scratch.count - end
+        worker.scratch.append(request.suffix(from: end + exchange.peerLineBytes))
+        swap(&request, &worker.scratch)
+        exchange.peerLineBytes = line
     }
 
     private func giveBack(_ event: AdmissionEvent) {

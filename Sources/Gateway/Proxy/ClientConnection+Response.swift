@@ -50,6 +50,10 @@ extension ClientConnection {
             return false
         }
         guard let head else { return false }
+        if exchange.ref?.isPeer ?? false, head.status == 503, upstream.scanner.fields.contains(where: { $0.role == .peer }) {
+            turnedAway()
+            return false
+        }
         if head.isInterim {
             passInterim(head, upstream)
         } else if head.status == 101 {

@@ -58,7 +58,9 @@ final class ClientConnection: EventHandler {
         scanner = RequestScanner(limits: worker.configuration.framing)
     }
 
-    var id: RequestID { RequestID(UInt64(worker.index) << 56 | UInt64(slot) << 32 | UInt64(serial)) }
+    var id: RequestID { RequestID(UInt64(worker.index) << 56 | UInt64(slot) << 32 | UInt64(serial), isForwarded: isPeer) }
+    private var isPeer: Bool { client.isPeer }
+    private var trustsForwarded: Bool { isPeer || worker.configuration.trustForwarded }
     var timeouts: GatewayConfiguration.Timeouts { worker.configuration.timeouts }
 
     func begin() {
@@ -141,14 +143,15 @@ final class ClientConnection: EventHandler {
         isReadingHeads = true
         defer { isReadingHeads = false }
         while phase == .reading, output.isEmpty {
-            if !input.isEmpty, isFresh, !isStream {
+            // Peers speak HTTP/1.1 to one another: only its heads are looked at for what shows who they are.
+            if !input.isEmpty, isFresh, !isStream, !isPeer {
                 switch HTTP2Preface.match(input.bytes) {
                 case .no: isFresh = false
                 case .begun: break
                 case .whole: return becomeSession()
                 }
             }
-            if !input.isEmpty, !isFresh || isStream {
+            if !input.isEmpty, !isFresh || isStream || isPeer {
                 do throws(FramingError) {
                     if let head = try scanner.scan(input.bytes) {
                         headBegan = nil
@@ -199,23 +202,32 @@ final class ClientConnection: EventHandler {
         if let log = worker.accessLog { exchange.logDraft = beginLog(log, head, newID) }
         var path = head.path.of(bytes)
         if path.isEmpty || path[0] != 0x2F { path = UnsafeRawBufferPointer(start: Self.rootPath.utf8Start, count: 1) }
-        if !transport.isSecure, let redirect = worker.hub.redirect,
-            let location = redirect.location(authority: head.authority.of(bytes), path: path)
-        {
-            input.consume(Int(head.bytes.end))
-            scanner.reset()
-            return answer(.redirect(to: location), close: false)
+        let service: ServiceEntry?
+        if isPeer {
+            guard let visit = visit(bytes) else { return answer(.notAPeer, close: true) }
+            exchange.arrived = worker.now - visit.waited
+            service = worker.service(authority: visit.authority, path: path)
+        } else {
+            if !transport.isSecure, let redirect = worker.hub.redirect,
+                let location = redirect.location(authority: head.authority.of(bytes), path: path)
+            {
+                input.consume(Int(head.bytes.end))
+                scanner.reset()
+                return answer(.redirect(to: location), close: false)
+            }
+            service = worker.service(authority: head.authority.of(bytes), path: path)
         }
-        guard let service = worker.service(authority: head.authority.of(bytes), path: path) else {
+        guard let service else {
             input.consume(Int(head.bytes.end))
             scanner.reset()
-            return answer(.noRoute, close: false)
+            return answer(isPeer ? .turnAway : .noRoute, close: false)
         }
         exchange.service = service
         request.clear()
         let context = HeadWriter.Context(
-            clientLines: client.lines, trustForwarded: worker.configuration.trustForwarded, newID: newID)
+            clientLines: client.lines, trustForwarded: trustsForwarded, newID: newID)
         HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
+        exchange.headBytes = request.count
         input.consume(Int(head.bytes.end))
         scanner.reset()
         if !exchange.requestDone, !takeWholeBody() { return }
@@ -224,7 +236,14 @@ final class ClientConnection: EventHandler {
         if transport.peerClosed, input.isEmpty, exchange.requestDone { return leave() }
         phase = .waiting
         waitForNobody()
-        worker.step(service, .arrived(id))
+        let held = request.count + input.count
+        worker.step(service, isPeer ? .visited(id, since: exchange.arrived, bytes: held) : .arrived(id, bytes: held))
+    }
+
+    /// What a peer says of the request whose head was just read.
+    private func visit(_ bytes: UnsafeRawBufferPointer) -> Peering.Visit? {
+        guard let field = scanner.fields.first(where: { $0.role == .peer }) else { return nil }
+        return worker.hub.peering.visit(field.value.of(bytes))
     }
 
     private static let rootPath: StaticString = "/"
@@ -254,7 +273,8 @@ final class ClientConnection: EventHandler {
         switch why {
         case .queueFull: answer(.queueFull, close: false)
         case .deadline: answer(.waitedTooLong, close: false)
-        case .serviceRemoved: answer(.serviceGone, close: false)
+        case .serviceRemoved: answer(isPeer ? .turnAway : .serviceGone, close: false)
+        case .noPlace: answer(.turnAway, close: false)
         }
     }
 

@@ -6,8 +6,16 @@ struct ClientName {
     let address: [UInt8]
     /// The field lines that tell a replica.
     let lines: [UInt8]
+    /// Another host's gateway, whose requests say themselves what client they come from.
+    let isPeer: Bool
 
-    init(_ transport: borrowing Transport, _ configuration: GatewayConfiguration) {
+    init(_ transport: borrowing Transport, _ configuration: GatewayConfiguration, isPeer: Bool = false) {
+        self.isPeer = isPeer
+        guard !isPeer else {
+            address = []
+            lines = []
+            return
+        }
         var address: [UInt8] = []
         var lines: [UInt8] = []
         if let peer = transport.peerAddress(), peer.port != nil {

@@ -30,6 +30,9 @@ struct Exchange {
     var body = BodyScanner(.none)
     /// Bytes at the front of the client's input that belong to the body and are not sent.
     var bodyReady = 0
+    /// Length of the head in the client's `request` buffer, and of the line for a peer within it, in front of the empty line.
+    var headBytes = 0
+    var peerLineBytes = 0
     /// Every byte of the request is read; in a tunnel: the client has ended.
     var requestDone = false
     /// Bytes of the client's `request` buffer that this replica has got.

@@ -37,7 +37,7 @@ enum HeadWriter {
                 hasID = true
             case .forwardedFor, .forwardedProto, .forwardedHost: keeps = context.trustForwarded
             case .upgrade: keeps = head.upgrade
-            case .connection, .hopByHop: keeps = false
+            case .connection, .hopByHop, .peer: keeps = false
             }
             if keeps { continue }
             copy(bytes, run, Int(field.line.start), &out)
@@ -90,7 +90,7 @@ enum HeadWriter {
 
     private static func isStripped(_ field: Field) -> Bool {
         switch field.role {
-        case .connection, .hopByHop, .upgrade: true
+        case .connection, .hopByHop, .upgrade, .peer: true
         default: false
         }
     }

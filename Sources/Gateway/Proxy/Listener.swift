@@ -7,13 +7,21 @@ import SidekickModel
 /// Sendable without the compiler's check because the socket is only accepted from, which the kernel orders, and closed by the
 /// last reference, after every loop has let go of it.
 final class Listener: @unchecked Sendable {
+    /// Who connects.
+    enum Kind: Sendable {
+        case clients
+        /// Clients that speak TLS.
+        case secureClients
+        /// Other hosts' gateways: each request must show that it comes from one.
+        case peers
+    }
+
     let socket: Socket
     let address: SocketAddress
-    /// Clients speak TLS to it.
-    let isSecure: Bool
+    let kind: Kind
 
-    init(_ address: SocketAddress, backlog: Int32, isSecure: Bool = false) throws(SystemError) {
-        self.isSecure = isSecure
+    init(_ address: SocketAddress, backlog: Int32, kind: Kind = .clients) throws(SystemError) {
+        self.kind = kind
         socket = try Socket.listening(on: address, backlog: backlog)
         self.address = socket.localAddress() ?? address
     }
@@ -40,7 +48,7 @@ final class ListenerHandler: EventHandler {
         do throws(SystemError) {
             for _ in 0..<Self.batch {
                 guard let socket = try listener.socket.accept() else { return }
-                worker.accepted(socket, isSecure: listener.isSecure)
+                worker.accepted(socket, from: listener.kind)
             }
         } catch {
             worker.hub.log.error("\(error); trying again in \(Self.pause)")

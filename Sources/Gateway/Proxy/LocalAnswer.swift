@@ -8,6 +8,8 @@ struct LocalAnswer {
     var retryAfter: Int?
     /// Where to ask instead.
     var location: [UInt8]?
+    /// Sends a request back to the gateway it came from.
+    var isTurnAway = false
 
     init(_ status: Int, _ explanation: String, retryAfter: Int? = nil) {
         self.status = status
@@ -30,12 +32,20 @@ struct LocalAnswer {
     static let replicaUnclear = LocalAnswer(502, "the replica's response is malformed")
     static let replicaSilent = LocalAnswer(504, "the replica did not answer in time")
     static let clientSilent = LocalAnswer(408, "the request did not arrive in time")
+    static let notAPeer = LocalAnswer(403, "this listener is for the gateways of this fleet")
+    static let peerHasNoPlace = LocalAnswer(503, "no replica of this service has room", retryAfter: 1)
+    static let turnAway: LocalAnswer = {
+        var answer = LocalAnswer(503, "no place here")
+        answer.isTurnAway = true
+        return answer
+    }()
     static let stopping = LocalAnswer(503, "the gateway is stopping", retryAfter: 1)
 
     private static func reason(_ status: Int) -> StaticString {
         switch status {
         case 308: "Permanent Redirect"
         case 400: "Bad Request"
+        case 403: "Forbidden"
         case 404: "Not Found"
         case 408: "Request Timeout"
         case 413: "Content Too Large"
@@ -67,6 +77,7 @@ struct LocalAnswer {
             out.append("\r\nLocation: ")
             out.append(location)
         }
+        if isTurnAway { out.append("\r\nsidekick-peer: no-place") }
         if close {
             out.append("\r\nConnection: close")
         } else if minorVersion == 0 {

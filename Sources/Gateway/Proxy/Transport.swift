@@ -52,8 +52,11 @@ struct Transport: ~Copyable {
     }
 
     /// A connection on its way: connected when it becomes writable and `connectError()` is 0.
-    static func connecting(to address: SocketAddress) throws(SystemError) -> Transport {
-        Transport(unconnected: try Socket.connecting(to: address))
+    /// - Parameter peerGone: as for `Socket.breakWhenPeerIsGone`; nil for whoever is on this machine.
+    static func connecting(to address: SocketAddress, peerGone: Milliseconds? = nil) throws(SystemError) -> Transport {
+        let socket = try Socket.connecting(to: address)
+        if let peerGone, address.port != nil { try socket.breakWhenPeerIsGone(after: peerGone) }
+        return Transport(unconnected: socket)
     }
 
     /// The connection, for another owner: `register` tells who hears of it from then on.

@@ -58,10 +58,13 @@ final class Worker: @unchecked Sendable {
 
     func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
 
-    func accepted(_ socket: consuming Socket, isSecure: Bool) {
+    func accepted(_ socket: consuming Socket, from kind: Listener.Kind) {
         guard !isDraining, connectionCount < configuration.maximumConnections else { return }
-        guard isSecure else { return accepted(Transport(socket)) }
-        handshakes?.begin(socket)
+        switch kind {
+        case .clients: accepted(Transport(socket))
+        case .secureClients: handshakes?.begin(socket)
+        case .peers: accepted(Transport(socket), isPeer: true)
+        }
     }
 
     /// A TLS client has agreed; what it speaks is told by its name in ALPN, nil for one that does not say, and then it is HTTP/1.1.
@@ -96,10 +99,11 @@ final class Worker: @unchecked Sendable {
     func handshakeEnded() { if isDraining { reportDrained() } }
 
     /// Takes a client's connection, whatever carries it.
-    func accepted(_ transport: consuming Transport) {
+    /// - Parameter isPeer: it came to the listener for other hosts' gateways.
+    func accepted(_ transport: consuming Transport, isPeer: Bool = false) {
         guard connectionCount < configuration.maximumConnections else { return }
         hub.connections.wrappingAdd(1, ordering: .relaxed)
-        let client = ClientName(transport, configuration)
+        let client = ClientName(transport, configuration, isPeer: isPeer)
         add(transport, client)
     }
 
@@ -224,10 +228,13 @@ final class Worker: @unchecked Sendable {
 
     func forgetIdle(_ connection: UpstreamConnection) { idle[Int(connection.target)].remove(connection) }
 
-    func connect(to target: Int32) throws(SystemError) -> UpstreamConnection {
+    func connect(to target: Int32, isPeer: Bool) throws(SystemError) -> UpstreamConnection {
         let (address, speaks) = hub.targets.target(target)
         switch speaks {
-        case .http1: return try UpstreamConnection(worker: self, target: target, transport: .connecting(to: address))
+        case .http1:
+            let peerGone = isPeer ? configuration.timeouts.peerGone : nil
+            return try UpstreamConnection(
+                worker: self, target: target, transport: .connecting(to: address, peerGone: peerGone))
         case .h2c:
             let session = try session(to: target, at: address)
             let carried = session.hasCarried

@@ -14,7 +14,6 @@ final class RouteTable: Sendable {
     }
 
     static let empty = RouteTable([])
-    private static let internalSuffix = ".sidekick.internal"
 
     private let hosts: [Host]
     /// Open addressing: indices into `hosts`, -1 where free; a power of two in size.
@@ -25,7 +24,7 @@ final class RouteTable: Sendable {
     init(_ services: [(route: ServiceRoute, entry: ServiceEntry)]) {
         var byHost: [String: [Rule]] = [:]
         for (route, entry) in services.sorted(by: { $0.route.service < $1.route.service }) {
-            byHost[route.service + Self.internalSuffix, default: []].append(Rule(path: Array("/".utf8), service: entry))
+            byHost[route.service + Peering.suffix, default: []].append(Rule(path: Array("/".utf8), service: entry))
             for rule in route.ingress {
                 byHost[rule.host.lowercased(), default: []].append(Rule(path: Array(rule.path.utf8), service: entry))
             }

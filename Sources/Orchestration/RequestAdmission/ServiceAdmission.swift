@@ -169,7 +169,7 @@ extension ServiceAdmission {
     private mutating func finished(_ ref: EndpointRef, failed: Bool, _ now: Instant, _ actions: inout [AdmissionAction]) {
         if ref.isPeer {
             guard peers[ref] != nil else { return }
-            if !failed { peers.noteAnswered(ref) }
+            if failed { peers.noteFailed(ref, now: now) } else { peers.noteAnswered(ref) }
             peers.release(ref)
         } else {
             guard endpoints[ref] != nil else { return }

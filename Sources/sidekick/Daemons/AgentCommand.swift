@@ -29,6 +29,11 @@ struct AgentCommand: AsyncParsableCommand {
             "Port of this host's gateway, which containers reach as http://SERVICE.sidekick.internal; it must listen on the bridge's address.",
             valueName: "port"))
     var gatewayPort: UInt16 = 8080
+    @Option(
+        help: ArgumentHelp(
+            "Where other hosts reach this host's gateway (its --peer-listen); without it no request is sent here from elsewhere.",
+            valueName: "address:port"))
+    var gatewayAddress: String?
     @OptionGroup var engine: EngineOptions
     @OptionGroup var daemon: DaemonOptions
 
@@ -38,10 +43,11 @@ struct AgentCommand: AsyncParsableCommand {
         var engineConfiguration = try engine.configuration(data: data, run: run)
         engineConfiguration.servesNames = true
         engineConfiguration.gatewayPort = gatewayPort
-        let configuration = AgentConfiguration(
+        var configuration = AgentConfiguration(
             host: host ?? ProcessInfo.processInfo.hostName, controller: controller, secret: try DaemonOptions.secret(secretFile),
             stateDirectory: data, gatewaySocket: GatewayCommand.agentSocket(run), engine: engineConfiguration, imagesRoot: images,
             labels: try labels(), version: SidekickVersion.text)
+        configuration.gatewayAddress = gatewayAddress
         do {
             let runtime = try ContainerEngine(engineConfiguration)
             let server = AgentServer(

@@ -15,6 +15,11 @@ struct GatewayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where it listens; repeat for more.", valueName: "address:port")) var listen: [String] = [
         "0.0.0.0:8080"
     ]
+    @Option(
+        help: ArgumentHelp(
+            "Where other hosts' gateways bring requests for replicas of this host; the agent tells them with --gateway-address.",
+            valueName: "address:port"))
+    var peerListen: String?
     @Option(help: ArgumentHelp("Where the last routing table is kept.", valueName: "directory")) var data =
         "/var/lib/sidekick/gateway"
     @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
@@ -30,6 +35,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let server: GatewayServer
         var configuration = GatewayConfiguration(
             listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data, threads: threads)
+        configuration.peerListen = peerListen
         configuration.tlsListen = tls.tlsListen
         configuration.certificates = tls.certificates
         configuration.redirectsToTLS = tls.redirectHttps

@@ -40,13 +40,13 @@ final class ScriptedGateway: Sendable {
             switch order {
             case .sync(let services): services.contains { $0.route.service == service && matches($0.endpoints) }
             case .service(let changed): changed.route.service == service && matches(changed.endpoints)
-            case .removeService: false
+            case .removeService, .peering: false
             }
         }
         switch order {
         case .sync(let services): return services.first { $0.route.service == service }?.endpoints ?? []
         case .service(let changed): return changed.endpoints
-        case .removeService: return []
+        case .removeService, .peering: return []
         }
     }
 
