@@ -1,6 +1,7 @@
 import AgentProtocol
 import ControlAPI
 import Controller
+import FoundationEssentials
 import Glibc
 import SidekickModel
 import Testing
@@ -116,9 +117,8 @@ import Testing
 
     @Test func `ports and sockets already taken are refused by name, and the socket is the owner's alone`() async throws {
         try await Fixture.run { fixture in
-            var status = stat()
-            #expect(stat(fixture.socket, &status) == 0)
-            #expect(status.st_mode & 0o777 == 0o600)
+            let attributes = try FileManager.default.attributesOfItem(atPath: fixture.socket)
+            #expect(attributes[.posixPermissions] as? Int == 0o600)
 
             let second = Fixture()
             defer { second.erase() }
