@@ -55,7 +55,7 @@ package struct StreamFieldList: ~Copyable {
     mutating func append(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) {
         for field in fields {
             switch field.role {
-            case .connection, .hopByHop, .upgrade, .transferEncoding, .host: continue
+            case .connection, .hopByHop, .upgrade, .transferEncoding, .host, .peer: continue
             case .plain, .contentLength, .expect, .forwardedFor, .forwardedProto, .forwardedHost, .requestID, .cookie: break
             }
             let start = queue.count
