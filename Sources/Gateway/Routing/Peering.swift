@@ -1,3 +1,4 @@
+import HTTPFraming
 import SidekickModel
 import Synchronization
 
