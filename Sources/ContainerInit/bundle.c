@@ -26,7 +26,7 @@
 #include "root.h"
 #include "wire.h"
 
-enum { most_binds = 1024, first_kept = 3 };
+enum { first_kept = 3 };
 
 static int runtime;
 static struct plan plan;
@@ -34,7 +34,8 @@ static const struct sk_bundle *bundle;
 static uint32_t kept; // descriptors from 3 on that the program gets
 static int hold = -1, status = -1, console = -1;
 static int namespaces[SK_MESSAGE_FDS], namespace_count;
-static int root = -1, binds[most_binds], bind_count;
+static int root = -1;
+static int mounts = -1; // to the process that opens mounts on the host
 static int is_joined, state = -1;
 
 static _Noreturn void give_up(void) {
@@ -114,26 +115,56 @@ static int users_of(const char *user_map, const char *group_map) {
     return users;
 }
 
-static void open_mounts(void) {
+static void open_root(void) {
     if (bundle->flags & SK_BUNDLE_FURTHER) return;
     uint64_t spread = bundle->root_propagation & MS_SLAVE ? MS_SLAVE : MS_PRIVATE;
     root = layers_clone_root(plan_string(&plan, bundle->root), spread);
     if (root < 0) give_up();
-    const struct sk_step *steps = plan_list(&plan, plan.head->steps);
-    for (uint32_t i = 0; i < plan.head->steps.count; i++) {
-        if (steps[i].kind != SK_STEP_BIND) continue;
-        errno = E2BIG;
-        if (bind_count == most_binds) failed("bind", plan_string(&plan, steps[i].source)), give_up();
-        int users = -1;
-        if (steps[i].flags & SK_BIND_MAPPED && steps[i].options.count == 2) {
-            const char *user_map = plan_string(&plan, steps[i].options.offset);
-            users = users_of(user_map, user_map + strlen(user_map) + 1);
-            if (users < 0) give_up();
-        }
-        binds[bind_count] = layers_mount_bind(&plan, &steps[i], users);
-        if (binds[bind_count++] < 0) give_up();
-        if (users >= 0) close(users);
+}
+
+static int open_mount(uint32_t index) {
+    const struct sk_step *step = (const struct sk_step *)plan_list(&plan, plan.head->steps) + index;
+    int users = -1;
+    if (step->flags & SK_BIND_MAPPED && step->options.count == 2) {
+        const char *user_map = plan_string(&plan, step->options.offset);
+        users = users_of(user_map, user_map + strlen(user_map) + 1);
+        if (users < 0) return -1;
     }
+    int mount = layers_mount_bind(&plan, step, users);
+    if (users >= 0) close(users);
+    return mount;
+}
+
+// On the host, with its privileges and mounts, for as long as the container's process asks.
+static _Noreturn void serve_mounts(int asking) {
+    struct sk_message message;
+    int fds[SK_MESSAGE_FDS], count;
+    while (wire_receive(asking, &message, fds, &count, NULL, 1) == 1) {
+        wire_close(fds, count);
+        if (message.cookie >= plan.head->steps.count) break;
+        int mount = open_mount(message.cookie);
+        wire_send(asking, mount < 0 ? &failure : &message, &mount, mount < 0 ? 0 : 1);
+        if (mount >= 0) close(mount);
+    }
+    _exit(0);
+}
+
+static int ask_for_mount(uint32_t index) {
+    struct sk_message message = {.kind = SK_ASK_BUNDLE, .version = SK_PLAN_VERSION, .cookie = index};
+    int fds[SK_MESSAGE_FDS], count = 0;
+    errno = ECHILD;
+    if (wire_send(mounts, &message, NULL, 0) < 0 || wire_receive(mounts, &message, fds, &count, NULL, 1) != 1)
+        return failed("ask for mount", NULL);
+    if (count == 1) return fds[0];
+    failure = message;
+    return -1;
+}
+
+static int has_binds(void) {
+    const struct sk_step *steps = plan_list(&plan, plan.head->steps);
+    for (uint32_t i = 0; i < plan.head->steps.count; i++)
+        if (steps[i].kind == SK_STEP_BIND) return 1;
+    return 0;
 }
 
 static void join_namespaces(void) {
@@ -220,8 +251,8 @@ static void build(void) {
     if (private && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0) failed("detach mount propagation", NULL), give_up();
     if (bundle->new_namespaces & CLONE_NEWNET) raise_loopback();
     set_names();
-    if (root_build(&plan, root, binds, bind_count, wait_joined) < 0) give_up();
-    for (int i = 0; i < bind_count; i++) close(binds[i]);
+    if (root_build(&plan, root, NULL, 0, wait_joined, ask_for_mount) < 0) give_up();
+    if (mounts >= 0) close(mounts);
     close(root);
 }
 
@@ -305,14 +336,10 @@ static _Noreturn void inner_main(int mapped) {
     fail_start();
 }
 
-_Noreturn void bundle_main(int connection) {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    runtime = connection;
-    fcntl(runtime, F_SETFD, FD_CLOEXEC);
-    take_orders();
-    open_mounts();
+// Joins and clones, and is gone; a process that opens mounts stays behind on the host. All are children of the runtime, which is told of
+// the container's, and of this one in `first` where the other stays.
+static _Noreturn void enter(void) {
+    pid_t self = mounts >= 0 ? getpid() : 0;
     join_namespaces();
     int mapped[2];
     if (pipe2(mapped, O_CLOEXEC) < 0) failed("make pipe", NULL), give_up();
@@ -327,7 +354,33 @@ _Noreturn void bundle_main(int connection) {
     }
     close(mapped[0]);
     map_users(child);
-    tell(SK_TELL_CRADLE, child);
-    if (write(mapped[1], "", 1) != 1) _exit(1);
+    struct sk_message message = {.kind = SK_TELL_CRADLE, .version = SK_PLAN_VERSION, .pid = child, .first = self};
+    if (wire_send(runtime, &message, NULL, 0) < 0 || write(mapped[1], "", 1) != 1) _exit(1);
     _exit(0);
+}
+
+_Noreturn void bundle_main(int connection) {
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    runtime = connection;
+    fcntl(runtime, F_SETFD, FD_CLOEXEC);
+    take_orders();
+    open_root();
+    if (!has_binds()) enter();
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) failed("make socket", NULL), give_up();
+    struct clone_args arguments = {.flags = CLONE_PARENT};
+    pid_t child = kernel_clone3(&arguments);
+    if (child < 0) failed("fork", NULL), give_up();
+    if (child == 0) {
+        close(pair[0]);
+        mounts = pair[1];
+        enter();
+    }
+    // Whoever else holds the runtime's socket would hide its end, and that of the container's process.
+    close(pair[1]);
+    close(runtime);
+    close(root);
+    serve_mounts(pair[0]);
 }

@@ -217,7 +217,7 @@ _Noreturn void first_main(int guard) {
         failed("set host name", hostname);
         give_up();
     }
-    if (root_build(&plan, fds[fd_root], fds + fd_binds, count - fd_binds, wait_joined) < 0) give_up();
+    if (root_build(&plan, fds[fd_root], fds + fd_binds, count - fd_binds, wait_joined, NULL) < 0) give_up();
     wait_joined(SK_STEP_CGROUPS);
     wire_close(fds + fd_binds, count - fd_binds);
     close(fds[fd_root]);

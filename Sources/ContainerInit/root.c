@@ -426,13 +426,16 @@ static int change_root(int root, int move) {
     return 0;
 }
 
-int root_build(const struct plan *plan, int root, const int *binds, int bind_count, int (*at)(uint32_t kind)) {
+int root_build(
+    const struct plan *plan, int root, const int *binds, int bind_count, int (*at)(uint32_t kind), int (*open_bind)(uint32_t step)) {
     if (place(plan, root) < 0) return -1;
     const struct sk_step *steps = plan_list(plan, plan->head->steps);
     int next = 0;
     for (uint32_t i = 0; i < plan->head->steps.count; i++) {
         int bind = -1;
-        if (steps[i].kind == SK_STEP_BIND) {
+        if (steps[i].kind == SK_STEP_BIND && open_bind) {
+            if ((bind = open_bind(i)) < 0) return -1;
+        } else if (steps[i].kind == SK_STEP_BIND) {
             if (next == bind_count) {
                 errno = EINVAL;
                 return failed("find mount for", plan_string(plan, steps[i].target));
@@ -440,6 +443,7 @@ int root_build(const struct plan *plan, int root, const int *binds, int bind_cou
             bind = binds[next++];
         }
         if (run_step(plan, &steps[i], root, bind, at) < 0) return -1;
+        if (open_bind && bind >= 0) close(bind);
         root = covered(plan, &steps[i], root);
         if (root < 0) return -1;
     }

@@ -43,7 +43,8 @@ import Testing
         for name in ["crun", "ours"] {
             let runtime = name == "crun" ? "/usr/bin/crun" : "\(root)/sidekick-runtime"
             _ = Command.run(
-                "podman", PodmanCases.options("\(root)/\(name)", runtime) + ["rm", "--all", "--force", "--time", "0"], timeout: 60)
+                "podman", PodmanCases.options("\(root)/\(name)", runtime) + ["rm", "--all", "--force", "--time", "0"], timeout: 60
+            )
         }
         for line in contents("/proc/self/mountinfo").split(separator: "\n").reversed() where line.contains(" \(root)/") {
             umount2(String(line.split(separator: " ")[4]), Int32(MNT_DETACH))

@@ -8,6 +8,8 @@ struct InnerProcess {
     /// In the runtime's pid namespace; a child of this process.
     let pid: Int32
     let startTime: UInt64
+    /// Opens mounts until the container's root is built; nil when it has ended already.
+    let helper: Int32?
 
     /// Descriptors for the process beside its plan.
     struct Descriptors {
@@ -58,8 +60,10 @@ struct InnerProcess {
             _ = sk_reap(helper)
             throw error
         }
-        _ = sk_reap(helper)
-        return InnerProcess(socket: ours, pid: answer.pid, startTime: ProcessTable.find(answer.pid)?.startTime ?? 0)
+        _ = sk_reap(answer.first > 0 ? answer.first : helper)
+        return InnerProcess(
+            socket: ours, pid: answer.pid, startTime: ProcessTable.find(answer.pid)?.startTime ?? 0,
+            helper: answer.first > 0 ? helper : nil)
     }
 
     private static func receive(_ socket: Descriptor, _ kinds: [Int]) throws -> sk_message {
@@ -94,7 +98,10 @@ struct InnerProcess {
 
     func awaitHooks() throws { _ = try Self.receive(socket, [SK_TELL_HOOKS]) }
 
-    func awaitHeld() throws { _ = try Self.receive(socket, [SK_TELL_STATE]) }
+    func awaitHeld() throws {
+        _ = try Self.receive(socket, [SK_TELL_STATE])
+        if let helper { _ = sk_reap(helper) }
+    }
 
     /// Returns once the process has become its program.
     func awaitExec() throws {
@@ -119,5 +126,7 @@ struct InnerProcess {
     func end() {
         kill(pid, SIGKILL)
         _ = sk_wait_child(pid)
+        // It ends with whom it serves.
+        if let helper { _ = sk_reap(helper) }
     }
 }
