@@ -47,6 +47,7 @@ extension ContainerBench {
     /// From the call to the program's first instruction.
     func starting(_ ours: Ours) async throws -> [Measurement] {
         var mine: [Double] = []
+        var floors: [Double] = []
         var theirs = peers.map { _ in [Double]() }
         for turn in 0..<runs * 4 {
             let id = "clock\(turn)"
@@ -61,6 +62,7 @@ extension ContainerBench {
             }
             mine.append(try ours.printedTime(id) - began)
             try await ours.engine.remove(id)
+            if turn % 4 == 0 { floors.append(try floor()) }
             for (index, peer) in peers.enumerated() where turn % 4 == 0 {
                 let (id, output) = ("bench-clock\(turn)", "\(work)/clock.out")
                 try peer.create("clock", id: id, output: output)
@@ -75,7 +77,19 @@ extension ContainerBench {
         measurements.append(
             Measurement(name: "prepared to first instruction, p99", unit: "ms", ours: mine, budget: 2, quantile: 0.99))
         let quarter = stride(from: 0, to: mine.count, by: 4).map { mine[$0] }
+        measurements.append(
+            Measurement(name: "prepared to first instruction", unit: "ms", ours: quarter, peer: ("wake and exec", floors)))
         return measurements + paired("prepared to first instruction", quarter, peers, theirs, budgets: [:])
+    }
+
+    /// The same program's first instruction after the same wait, without any container.
+    private func floor() throws -> Double {
+        let output = "\(work)/wake.out"
+        try Command(["\(work)/wake", "\(work)/layer/clock"]).run(output: output)
+        guard let word = text(of: output)?.split(separator: "\n").first, let milliseconds = Double(word) else {
+            throw CommandFailed(description: "\(work)/wake printed no time")
+        }
+        return milliseconds
     }
 
     private func printed(_ file: String) throws -> Double {

@@ -97,5 +97,7 @@ private func environmentValue(_ name: String) -> String? { getenv("SIDEKICK_CRAS
             }
             try await engine.remove(id)
         }
+        // Waits for the interfaces' end, which is a step too.
+        await engine.shutdown()
     }
 }

@@ -76,6 +76,34 @@ __attribute__((force_align_arg_pointer)) void _start(void) {
   call(SYS_exit_group, 0, 0, 0);
 }
 C
+# The floor of a start: a process that waits for a byte and then becomes the same program, in no container. Prints milliseconds.
+cat > "$work/wake.c" <<'C'
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+int main(int count, char **arguments) {
+  int event = eventfd(0, 0), output[2];
+  uint64_t one = 1;
+  char text[64] = "";
+  struct timespec began;
+  if (count < 2 || pipe(output) < 0) return 2;
+  if (fork() == 0) {
+    dup2(output[1], 1);
+    if (read(event, &one, sizeof one) == sizeof one) execl(arguments[1], arguments[1], NULL);
+    _exit(1);
+  }
+  usleep(100000);
+  clock_gettime(CLOCK_MONOTONIC, &began);
+  if (write(event, &one, sizeof one) < 0 || read(output[0], text, sizeof text - 1) <= 0) return 1;
+  wait(NULL);
+  printf("%.4f\n", atof(text) / 1e6 - (double)began.tv_sec * 1e3 - (double)began.tv_nsec / 1e6);
+}
+C
+gcc -O2 "$work/wake.c" -o "$work/wake"
 for program in true clock sleep; do
   gcc -O2 -static -nostdlib -nostartfiles -fno-stack-protector -DPROGRAM="'${program:0:1}'" "$work/clock.c" -o "$layer/$program"
   bundle=$work/bundles/$program

@@ -23,8 +23,8 @@ package protocol ContainerRuntime: Sendable {
     /// Sends a signal to the container's first process; a `KILL` goes to all of its processes.
     func signal(_ id: String, _ number: Int32) async throws(ContainerError)
 
-    /// Kills what still runs, and removes everything of the container, its log and exit record included. Removing what is not there is no
-    /// error.
+    /// Kills what still runs, and removes everything of the container, its log and exit record included. Its interface and address follow
+    /// within some 30 ms, before its id can be prepared again and before the runtime is shut down. Removing what is not there is no error.
     func remove(_ id: String) async throws(ContainerError)
 
     /// Runs a further process inside a running container and waits for it, at most `timeoutMilliseconds` (then it is killed and

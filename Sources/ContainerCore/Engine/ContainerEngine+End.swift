@@ -76,8 +76,7 @@ extension ContainerEngine {
             step("rest killed")
             cradles.clear(name: cradle.name, firstID: cradle.firstID, cgroup: cradle.cgroup)
         }
-        if container.configuration.network { try? network?.detach(container.id) }
-        step("network detached")
+        if container.configuration.network { detachments?.begin(container.id) }
     }
 
     package func remove(_ id: String) async throws(ContainerError) {

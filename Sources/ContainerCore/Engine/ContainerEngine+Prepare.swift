@@ -62,7 +62,7 @@ extension ContainerEngine {
         // Whatever fails below: nobody clears the cgroups away under a move.
         defer { try? joining?.wait() }
         let usesNetwork = configuration.network ? network : nil
-        let address = try usesNetwork?.reserve(id).address
+        let address = try (usesNetwork == nil ? nil : detachments)?.reserve(id).address
         let state = try directory.make(id)
         step("directory made")
         let plan = try plan(configuration, firstID: cradle.firstID, address: address)

@@ -12,6 +12,10 @@ extension ContainerEngine {
         }
         threads.submit { [directory] in directory.empty() }
         cradles.refill()
+        // Engines that live long have the usual filter compiled before the first container asks for it: that takes some 15 ms.
+        if configuration.readyCradles > 0 {
+            threads.submit { [seccomp] in _ = try? seccomp.program(capabilities: ContainerConfiguration.defaultCapabilities) }
+        }
         return await list()
     }
 

@@ -12,6 +12,7 @@ package final class ContainerEngine: ContainerRuntime {
     let runDirectory: Descriptor
     let cgroups: any CgroupDriver
     let network: ContainerNetwork?
+    let detachments: Detachments?
     let cradles: Cradles
     let seccomp = SeccompCompiler()
     let threads: WaitingThreads
@@ -36,6 +37,7 @@ package final class ContainerEngine: ContainerRuntime {
         runDirectory = try Descriptor.directory(configuration.runDirectory)
         cgroups = try Cgroups.detect(parent: "/sidekick-\(configuration.name)")
         network = configuration.subnet == nil ? nil : try ContainerNetwork(configuration: configuration)
+        detachments = network.map { Detachments($0, step: step) }
         cradles = try Cradles(
             engine: configuration.name, initPath: configuration.initPath, runDirectory: runDirectory, cgroups: cgroups,
             ready: configuration.readyCradles, step: step)
@@ -48,7 +50,9 @@ package final class ContainerEngine: ContainerRuntime {
         _ = try? await threads.run { [self] () throws(ContainerError) in
             cradles.end()
             stopNames()
+            detachments?.finish()
         }
+        detachments?.end()
         watcher.end()
         threads.end()
         runThreads.end()
@@ -62,6 +66,7 @@ package final class ContainerEngine: ContainerRuntime {
         try await threads.run { [self] () throws(ContainerError) in
             cradles.end()
             stopNames()
+            detachments?.finish()
             try network?.destroy()
             try cgroups.destroy()
         }
