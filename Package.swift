@@ -68,7 +68,7 @@ let package = Package(
         .target(name: "HTTP2Translation", dependencies: ["HTTPFraming", "CNGHTTP2"], swiftSettings: strict),
         .target(name: "LinuxShims", cSettings: strictC),
         .target(name: "EventLoop", dependencies: ["LinuxShims", "SidekickModel"], swiftSettings: strict),
-        .target(name: "TLS", dependencies: ["COpenSSL", "EventLoop"], swiftSettings: strict),
+        .target(name: "TLS", dependencies: ["COpenSSL", "EventLoop", "SidekickModel"], swiftSettings: strict),
         .executableTarget(
             name: "ContainerInit", cSettings: strictC + [.headerSearchPath("../LinuxShims/include")],
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-executable"])]),

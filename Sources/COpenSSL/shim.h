@@ -1,9 +1,11 @@
 #pragma once
 // OpenSSL, with what it has as macros as functions and constants, which is all that Swift can call.
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <time.h>
@@ -25,6 +27,17 @@ static inline int sk_tls_add_chain(SSL_CTX *context, X509 *certificate) {
 static inline int sk_tls_set_server_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
 static inline int sk_tls_error_library(unsigned long error) { return ERR_GET_LIB(error); }
 static inline int sk_tls_error_reason(unsigned long error) { return ERR_GET_REASON(error); }
+
+/// Makes a ticket's code HMAC with SHA-256 and that key.
+static inline int sk_tls_set_code_key(EVP_MAC_CTX *code, const unsigned char *key, size_t count) {
+    char digest[] = "SHA256";
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, (void *)key, count),
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+        OSSL_PARAM_construct_end(),
+    };
+    return EVP_MAC_CTX_set_params(code, parameters);
+}
 
 /// Seconds since 1970 of a time in a certificate; 0 when it cannot be read.
 static inline int64_t sk_tls_seconds(const ASN1_TIME *time) {

@@ -22,12 +22,14 @@ package struct ApplicationProtocols: Hashable, Sendable {
 /// certificates are under a lock.
 package final class TLSServer: @unchecked Sendable {
     let context: OpaquePointer
+    let ticketKeys = SharedTicketKeys()
     private let current: Mutex<CertificateSet>
 
     package init(_ certificates: CertificateSet, _ protocols: ApplicationProtocols) throws(TLSError) {
         context = try Self.makeContext(protocols)
         current = Mutex(certificates)
         SSL_CTX_set_cert_cb(context, chooseCertificate, nil)
+        SSL_CTX_set_tlsext_ticket_key_evp_cb(context, useTicketKey)
     }
 
     deinit { SSL_CTX_free(context) }

@@ -185,4 +185,24 @@ struct TLSCertificateTests {
             _ = flood
         }
     }
+
+    @Test func `a ticket key seals for its time, opens for as long again, and is forgotten`() {
+        var counter: UInt8 = 0
+        let start = Instant(nanoseconds: 0)
+        let life = TicketKeys.lifetime
+        var keys = TicketKeys(now: start) { count in
+            counter += 1
+            return [UInt8](repeating: counter, count: count)
+        }
+        let first = keys.sealing(now: start)
+        #expect(keys.sealing(now: start + life + Milliseconds(-1)) == first)
+        let second = keys.sealing(now: start + life)
+        #expect(second != first)
+        #expect(keys.opening(second.name, now: start + life)?.isOld == false)
+        #expect(keys.opening(first.name, now: start + life)?.isOld == true)
+        #expect(keys.opening([UInt8](repeating: 0, count: 16), now: start + life) == nil)
+        #expect(keys.opening(first.name, now: start + life + life) == nil)
+        // Nobody came for a long time: not even the last key opens any more.
+        #expect(keys.opening(second.name, now: start + life + life + life + life) == nil)
+    }
 }

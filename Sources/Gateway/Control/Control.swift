@@ -1,5 +1,6 @@
 import AgentProtocol
 import EventLoop
+import LinuxShims
 import Logging
 import Orchestration
 import SidekickModel
@@ -18,6 +19,8 @@ final class Control: EventHandler, @unchecked Sendable {
     }
 
     private static let saveDelay = Milliseconds(50)
+    /// Seconds after which what is mapped for starting is given back.
+    private static let startUp = 3
 
     let loop: EventLoop
     private unowned let hub: Hub
@@ -107,6 +110,7 @@ final class Control: EventHandler, @unchecked Sendable {
     private func everySecond() {
         _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
         seconds += 1
+        if seconds == Self.startUp { sk_release_code() }
         if seconds.isMultiple(of: 5) {
             for worker in hub.workers { worker.loop.submit { worker.sweepIdle() } }
         }

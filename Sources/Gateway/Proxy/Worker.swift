@@ -101,7 +101,7 @@ final class Worker: @unchecked Sendable {
     /// Takes a client's connection, whatever carries it.
     /// - Parameter isPeer: it came to the listener for other hosts' gateways.
     func accepted(_ transport: consuming Transport, isPeer: Bool = false) {
-        guard connectionCount < configuration.maximumConnections else { return }
+        guard connectionCount < configuration.maximumConnections else { return transport.close(loop) }
         hub.connections.wrappingAdd(1, ordering: .relaxed)
         let client = ClientName(transport, configuration, isPeer: isPeer)
         add(transport, client)

@@ -11,6 +11,10 @@ int sk_pipe(int descriptors[2]);
 /// Nanoseconds since 1970.
 int64_t sk_wall_nanoseconds(void);
 
+/// Gives the pages of the program's and its libraries' machine code back: what is still needed is mapped anew when it runs, without
+/// reading it from disk. After start-up most of what was mapped is not.
+void sk_release_code(void);
+
 /// Keeps SIGPIPE from the calling thread: writing to a pipe without a reader fails with EPIPE instead.
 void sk_block_sigpipe(void);
 
