@@ -20,9 +20,11 @@
 #include "process.h"
 #include "report.h"
 #include "root.h"
+#include "terminal.h"
 #include "wire.h"
 
-// Descriptors that come with SK_ASK_PLAN, in this order; detached mounts of the bind steps follow.
+// Descriptors that come with SK_ASK_PLAN, in this order; what attached clients type, with SK_PLAN_INPUT, and the detached mounts of the
+// bind steps follow.
 enum { fd_plan, fd_root, fd_start, fd_status, fd_output, fd_error, fd_binds };
 enum { most_extra = 64 };
 
@@ -95,10 +97,23 @@ static void make_scaffold(int fd) {
     plan_close(&plan);
 }
 
+// Makes the process's streams a terminal, whose master goes to `owner`.
+static int use_terminal(const struct plan *plan, int owner, struct streams *streams) {
+    int master, slave;
+    if (terminal_open(plan, &master, &slave) < 0) return -1;
+    struct sk_message made = {.kind = SK_INNER_TERMINAL, .version = SK_PLAN_VERSION};
+    if (wire_send(owner, &made, &master, 1) < 0) return failed("hand over terminal", NULL);
+    close(master);
+    *streams = (struct streams){.input = slave, .output = slave, .error = slave};
+    return 0;
+}
+
 // Settles, says so, and holds until the start event; the guard sees the exec as the end of `status`.
 static _Noreturn void hold_and_exec(const struct plan *plan, const int *fds) {
     int keep[4] = {guard_socket, fds[fd_start], fds[fd_status]};
     struct streams streams = {.input = -1, .output = fds[fd_output], .error = fds[fd_error]};
+    if (plan->head->flags & SK_PLAN_INPUT) streams.input = fds[fd_binds];
+    if (plan->head->flags & SK_PLAN_TERMINAL && use_terminal(plan, guard_socket, &streams) < 0) give_up();
     if (process_settle(plan, streams, keep, 3) < 0) give_up();
     struct sk_message held = {.kind = SK_INNER_HELD, .version = SK_PLAN_VERSION};
     if (wire_send(guard_socket, &held, NULL, 0) < 0) _exit(1);
@@ -119,11 +134,12 @@ static void tell_exec(uint32_t cookie, int status) {
     wire_send(guard_socket, &told, NULL, 0);
 }
 
-static _Noreturn void run_extra(uint32_t cookie, int *fds) {
+static _Noreturn void run_extra(uint32_t cookie, int *fds, int count) {
     struct plan plan;
-    struct streams streams = {.input = fds[1], .output = fds[2], .error = fds[3]};
+    struct streams streams = {.input = -1};
+    if (count == 4) streams = (struct streams){.input = fds[1], .output = fds[2], .error = fds[3]};
     int keep[1] = {guard_socket};
-    if (plan_open(&plan, fds[0]) == 0 && process_settle(&plan, streams, keep, 1) == 0) process_exec(&plan);
+    if (plan_open(&plan, fds[0]) == 0 && (count == 4 || use_terminal(&plan, fds[1], &streams) == 0) && process_settle(&plan, streams, keep, 1) == 0) process_exec(&plan);
     failure.kind = SK_INNER_EXEC_FAILED;
     failure.cookie = cookie;
     wire_send(guard_socket, &failure, NULL, 0);
@@ -135,8 +151,8 @@ static void start_extra(const struct sk_message *message, int *fds, int count) {
     while (slot < most_extra && extra[slot].pid) slot++;
     pid_t child = -1;
     errno = EAGAIN;
-    if (slot < most_extra && count == 4) child = fork();
-    if (child == 0) run_extra(message->cookie, fds);
+    if (slot < most_extra && (count == 4 || count == 2)) child = fork();
+    if (child == 0) run_extra(message->cookie, fds, count);
     if (child < 0) {
         failed("fork further process", NULL);
         failure.kind = SK_INNER_EXEC_FAILED;
@@ -217,9 +233,15 @@ _Noreturn void first_main(int guard) {
         failed("set host name", hostname);
         give_up();
     }
-    if (root_build(&plan, fds[fd_root], fds + fd_binds, count - fd_binds, wait_joined, NULL) < 0) give_up();
+    int binds = fd_binds + (plan.head->flags & SK_PLAN_INPUT ? 1 : 0);
+    if (binds > count) {
+        errno = EINVAL;
+        failed("take launch plan", NULL);
+        give_up();
+    }
+    if (root_build(&plan, fds[fd_root], fds + binds, count - binds, wait_joined, NULL) < 0) give_up();
     wait_joined(SK_STEP_CGROUPS);
-    wire_close(fds + fd_binds, count - fd_binds);
+    wire_close(fds + binds, count - binds);
     close(fds[fd_root]);
     if (!(plan.head->flags & SK_PLAN_INIT)) hold_and_exec(&plan, fds);
     pid_t program = fork();
@@ -228,7 +250,7 @@ _Noreturn void first_main(int guard) {
         failed("fork program", NULL);
         give_up();
     }
-    wire_close(fds, fd_binds);
+    wire_close(fds, binds);
     plan_close(&plan);
     serve(program);
 }

@@ -14,17 +14,19 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "attach.h"
 #include "first.h"
 #include "kernel.h"
 #include "layers.h"
 #include "log.h"
 #include "plan.h"
 #include "report.h"
+#include "terminal.h"
 #include "wire.h"
 
 enum { most_peers = 8, piece = 8192 };
 // What an epoll event is about; peers follow from `tag_peer`.
-enum { tag_listener, tag_first, tag_first_end, tag_status, tag_output, tag_error, tag_peer };
+enum { tag_listener, tag_first, tag_first_end, tag_status, tag_output, tag_error, tag_peer, tag_client = tag_peer + most_peers };
 
 static struct {
     int epoll;
@@ -39,6 +41,8 @@ static struct {
     int start;        // event that lets the program exec
     int status;       // ends when it has
     int streams[2];
+    int is_waiting;   // no output is read until attached clients have taken what there was
+    int is_terminal;  // the first stream is a terminal's master
     int directory;    // the container's state directory
     int oom_counter;  // memory.events or memory.oom_control
     int has_wait_status;
@@ -195,6 +199,28 @@ static void make_streams(const struct plan *plan, int theirs[2]) {
     }
 }
 
+// What clients type, for the program to read.
+static int make_input(const struct plan *plan) {
+    int pair[2];
+    if (pipe2(pair, O_CLOEXEC) < 0 || fchown(pair[0], plan->head->stdio_owner, plan->head->stdio_group) < 0) {
+        failed("make input pipe", NULL);
+        give_up();
+    }
+    fcntl(pair[1], F_SETFL, O_NONBLOCK);
+    attach_input(pair[1], 1);
+    return pair[0];
+}
+
+// The program has a terminal instead of the pipes.
+static void take_terminal(int master) {
+    for (int i = 0; i < 2; i++) forget(&guard.streams[i]);
+    guard.is_terminal = 1;
+    guard.streams[0] = master;
+    fcntl(master, F_SETFL, O_NONBLOCK);
+    watch(master, tag_output);
+    attach_input(fcntl(master, F_DUPFD_CLOEXEC, 3), 0);
+}
+
 static void build(int *fds, int count) {
     struct plan plan;
     int out[SK_MESSAGE_FDS], filled = 0, theirs[2], status[2];
@@ -224,6 +250,7 @@ static void build(int *fds, int count) {
     out[filled++] = status[1];
     out[filled++] = theirs[0];
     out[filled++] = theirs[1];
+    if (plan.head->flags & SK_PLAN_INPUT) out[filled++] = make_input(&plan);
     const struct sk_step *steps = plan_list(&plan, plan.head->steps);
     for (uint32_t i = 0; i < plan.head->steps.count; i++) {
         if (steps[i].kind != SK_STEP_BIND) continue;
@@ -256,9 +283,23 @@ static int drain(int stream) {
     static char text[piece];
     if (guard.streams[stream] < 0) return 0;
     ssize_t got = read(guard.streams[stream], text, sizeof text);
-    if (got > 0) log_append(stream ? "stderr" : "stdout", text, (size_t)got);
-    else if (got == 0 || errno != EAGAIN) forget(&guard.streams[stream]);
+    if (got > 0) {
+        log_append(stream ? "stderr" : "stdout", text, (size_t)got);
+        attach_tell(stream + 1, text, (size_t)got);
+    } else if (got == 0 || errno != EAGAIN) forget(&guard.streams[stream]);
     return got > 0;
+}
+
+// Output is not read while attached clients are behind: a pipe or terminal that is full makes the program wait, as ever.
+static void arrange_output(void) {
+    int wait = attach_is_behind();
+    if (wait == guard.is_waiting) return;
+    guard.is_waiting = wait;
+    for (int i = 0; i < 2; i++)
+        if (guard.streams[i] >= 0) {
+            if (wait) epoll_ctl(guard.epoll, EPOLL_CTL_DEL, guard.streams[i], NULL);
+            else watch(guard.streams[i], (uint64_t)(tag_output + i));
+        }
 }
 
 // The record is one write into one sector that the file already has, so it is whole or absent after a crash, and a full disk has room.
@@ -284,9 +325,10 @@ static _Noreturn void finish(void) {
         _exit(1);
     }
     if (guard.has_wait_status) status = guard.wait_status;
+    attach_flush();
     for (int i = 0; i < 2; i++) {
         // What the pipe still holds; a writer that outlived the container (a descriptor passed out of it) is not waited for.
-        for (int reads = 0; reads < 256 && drain(i); reads++) {}
+        for (int reads = 0; reads < 256 && drain(i); reads++) attach_flush();
     }
     struct sk_message record = state_message(SK_TELL_EXITED);
     record.state = SK_STATE_EXITED;
@@ -308,6 +350,10 @@ static void hear_first(void) {
     if (got < 0 && errno == EAGAIN) return;
     if (got <= 0) {
         forget(&guard.first_socket);
+        return;
+    }
+    if (message.kind == SK_INNER_TERMINAL && count == 1 && guard.state == SK_STATE_BUILDING) {
+        take_terminal(fds[0]);
         return;
     }
     wire_close(fds, count);
@@ -376,6 +422,13 @@ static void obey(int peer, const struct sk_message *message, int *fds, int count
         case SK_ASK_EXEC_KILL:
             if (guard.first_socket >= 0) wire_send(guard.first_socket, message, fds, count);
             break;
+        case SK_ASK_ATTACH:
+            if (count != 1) break;
+            attach_add(fds[0]);
+            return;
+        case SK_ASK_RESIZE:
+            if (guard.is_terminal && guard.streams[0] >= 0) terminal_resize(guard.streams[0], message->wide);
+            break;
         case SK_ASK_MARK: guard.mark = message->flags; break;
         case SK_ASK_QUIT: quit();
     }
@@ -398,7 +451,11 @@ static void hear_peer(int index) {
     if (left == 0 && guard.state < SK_STATE_PREPARED) quit();
 }
 
-static void handle(uint64_t tag) {
+static void handle(uint64_t tag, uint32_t events) {
+    if (tag >= tag_client) {
+        attach_handle(tag - tag_client, events);
+        return;
+    }
     switch (tag) {
         case tag_listener: {
             int peer = accept4(guard.listener, NULL, NULL, SOCK_CLOEXEC);
@@ -407,8 +464,10 @@ static void handle(uint64_t tag) {
         }
         case tag_first: hear_first(); return;
         case tag_status: hear_status(); return;
-        case tag_output: drain(0); return;
-        case tag_error: drain(1); return;
+        case tag_output:
+        case tag_error:
+            if (!attach_is_behind()) drain((int)(tag - tag_output));
+            return;
         case tag_first_end:
             // Its last words first.
             while (guard.first_socket >= 0) {
@@ -439,13 +498,16 @@ _Noreturn void guard_main(int engine, int listener) {
     fcntl(listener, F_SETFD, FD_CLOEXEC);
     if (guard.epoll < 0 || listen(listener, 8) < 0) _exit(1);
     watch(listener, tag_listener);
+    attach_open(guard.epoll, tag_client);
     add_peer(engine);
     for (;;) {
         struct epoll_event events[16];
-        int ready = epoll_wait(guard.epoll, events, 16, -1);
+        int ready = epoll_wait(guard.epoll, events, 16, attach_patience());
+        attach_expire();
         // The end of the first process comes last: what it said before is handled first.
         for (int pass = 0; pass < 2; pass++)
             for (int i = 0; i < ready; i++)
-                if ((events[i].data.u64 == tag_first_end) == pass) handle(events[i].data.u64);
+                if ((events[i].data.u64 == tag_first_end) == pass) handle(events[i].data.u64, events[i].events);
+        arrange_output();
     }
 }

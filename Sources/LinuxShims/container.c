@@ -290,3 +290,16 @@ void sk_spread_directories(int directory) {
     flags |= FS_TOPDIR_FL;
     ioctl(directory, FS_IOC_SETFLAGS, &flags);
 }
+
+int sk_terminal_resize(int terminal, uint16_t rows, uint16_t columns) {
+    struct winsize size = {.ws_row = rows, .ws_col = columns};
+    return ioctl(terminal, TIOCSWINSZ, &size) < 0 ? -errno : 0;
+}
+
+int sk_terminal_size(int terminal, uint16_t *rows, uint16_t *columns) {
+    struct winsize size;
+    if (ioctl(terminal, TIOCGWINSZ, &size) < 0) return -errno;
+    *rows = size.ws_row;
+    *columns = size.ws_col;
+    return 0;
+}

@@ -6,6 +6,7 @@ import Testing
     /// Directories, an instance name and an image of busybox of a test's own.
     private struct Bench {
         let name = "c" + String(UInt16.random(in: 0...UInt16.max), radix: 16)
+        let subnet = "10.250.\(Int.random(in: 0...255)).0/24"
         var root: String { "/tmp/sk-\(name)" }
 
         func make() async throws {
@@ -14,7 +15,7 @@ import Testing
                 try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
             }
             try FileManager.default.copyItem(atPath: "/bin/busybox", toPath: "\(bin)/busybox")
-            for applet in ["sh", "cat", "id", "ls", "sleep", "touch", "hostname", "wc"] {
+            for applet in ["sh", "cat", "id", "ls", "sleep", "touch", "hostname", "wc", "stty", "tty", "df", "mount", "grep"] {
                 try FileManager.default.createSymbolicLink(atPath: "\(bin)/\(applet)", withDestinationPath: "busybox")
             }
             try "root:x:0:0:root:/:/bin/sh\nweb:x:7:8:web:/:/bin/sh\n".write(
@@ -23,11 +24,27 @@ import Testing
             try await must("import", [], ["--name", "bb:1", "\(root)/bb.tar"])
         }
 
-        func verb(_ verb: String, _ words: [String]) async throws -> Programs.Outcome {
+        func words(_ verb: String, _ words: [String]) -> [String] {
             let options = ["--data", "\(root)/data", "--run", "\(root)/run", "--images", "\(root)/images", "--instance", name]
-            return try await Programs.run(
-                Programs.sidekick,
-                ["container", verb] + options + ["--subnet", "10.250.\(Int.random(in: 0...255)).0/24"] + words)
+            return [Programs.sidekick, "container", verb] + options + ["--subnet", subnet] + words
+        }
+
+        /// Starts a verb on a terminal.
+        func begin(_ verb: String, _ words: [String], on terminal: PseudoTerminal) throws -> Process {
+            let process = Process()
+            let all = self.words(verb, words)
+            process.executableURL = URL(filePath: all[0])
+            process.arguments = Array(all.dropFirst())
+            process.standardInput = terminal.operatorSide
+            process.standardOutput = terminal.operatorSide
+            process.standardError = terminal.operatorSide
+            try process.run()
+            return process
+        }
+
+        func verb(_ verb: String, _ words: [String]) async throws -> Programs.Outcome {
+            let all = self.words(verb, words)
+            return try await Programs.run(all[0], Array(all.dropFirst()))
         }
 
         @discardableResult
@@ -89,6 +106,50 @@ import Testing
             let code = try await bench.must("wait", [], ["w"])
             #expect(["143\n", "137\n"].contains(code))
             try await bench.must("rm", [], ["w"])
+        }
+    }
+
+    @Test func `an operator's terminal is the container's, follows its size, detaches, comes back, and enters it`() async throws {
+        try await withBench { bench in
+            let terminal = try PseudoTerminal(rows: 30, columns: 90)
+            var run = try bench.begin(
+                "run",
+                [
+                    "-it", "--name", "w", "bb:1", "/bin/sh", "-c",
+                    "tty; stty size; while read w; do echo said $w; stty size; done; exit 6",
+                ],
+                on: terminal)
+            try await terminal.wait(for: "30 90")
+            #expect(terminal.isRaw)
+            terminal.type("one\r")
+            try await terminal.wait(for: "said one")
+            terminal.resize(rows: 12, columns: 40)
+            kill(run.processIdentifier, SIGWINCH)
+            try await Task.sleep(for: .milliseconds(300))
+            terminal.type("two\r")
+            try await terminal.wait(for: "12 40")
+            terminal.type("\u{10}\u{11}")
+            await run.end()
+            #expect(run.terminationStatus == 0 && !terminal.isRaw, "detached, and the terminal is as it was")
+            #expect(try await bench.must("top", [], ["w"]).contains("stty size"))
+            let shell = try bench.begin("exec", ["-it", "w", "/bin/sh"], on: terminal)
+            terminal.type("stty size; tty; exit 3\r")
+            try await terminal.wait(for: "/dev/pts/1")
+            await shell.end()
+            #expect(shell.terminationStatus == 3)
+            run = try bench.begin("attach", ["w"], on: terminal)
+            terminal.type("three\r")
+            try await terminal.wait(for: "said three")
+            terminal.type("\u{4}")
+            await run.end()
+            #expect(run.terminationStatus == 6, "\(terminal.text)")
+            try await bench.must("rm", [], ["w"])
+            let piped = try await Programs.run(
+                "/bin/sh",
+                ["-c", "echo piped | \(bench.words("run", ["-i", "--rm", "bb:1", "/bin/cat"]).joined(separator: " "))"])
+            #expect(piped.output == "piped\n", "\(piped.errors)")
+            let refused = try await bench.verb("run", ["-it", "bb:1", "/bin/sh"])
+            #expect(refused.code == 2 && refused.errors.contains("needs a terminal"))
         }
     }
 

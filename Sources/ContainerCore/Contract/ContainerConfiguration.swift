@@ -33,6 +33,10 @@ package struct ContainerConfiguration: Hashable, Sendable, Codable {
     package var kernelSettings: [String: String]?
     /// -1000 (never killed for want of memory) to 1000 (first); 0 when nil.
     package var outOfMemoryScore: Int32?
+    /// Whether its standard streams are a terminal of its own, in which attached clients type.
+    package var terminal: Bool?
+    /// Whether its standard input is what attached clients type, rather than empty.
+    package var openInput: Bool?
     /// The caller's, kept and given back.
     package var labels: [String: String]
 

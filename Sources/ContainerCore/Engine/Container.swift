@@ -18,6 +18,8 @@ final class Container: Sendable {
         var pid: Int32?
         var address: String?
         var exit: ContainerExit?
+        /// Whether the guard has been asked for something that must come before the start.
+        var isAttached = false
         var isRemoving = false
         /// Whether a removal has taken its directory, or is about to: that is done once, since the id may be somebody else's after.
         var isDirectoryTaken = false
@@ -26,7 +28,8 @@ final class Container: Sendable {
         var isCleared = false
         /// Resumed when `phase` changes, when the guard ends and when it is cleared: whoever waits looks again.
         var waiters: [Waiter] = []
-        var nextCookie: UInt32 = 1
+        /// Any: several engines may ask one guard.
+        var nextCookie = UInt32.random(in: 0...UInt32.max)
         var furtherProcesses: [UInt32: FurtherProcess] = [:]
     }
 

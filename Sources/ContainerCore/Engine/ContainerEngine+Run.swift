@@ -11,7 +11,8 @@ extension ContainerEngine {
             switch state.phase {
             case .prepared:
                 state.phase = .starting
-                if let event = state.startEvent {
+                // Whoever attached or set the terminal's size by way of the guard is served before the program.
+                if let event = state.startEvent, !state.isAttached {
                     _ = sk_eventfd_signal(event.number)
                 } else {
                     try state.link?.send(SK_ASK_START)
@@ -81,9 +82,7 @@ extension ContainerEngine {
         exit: ContainerExit, output: [UInt8]
     ) {
         let container = try find(id)
-        guard let program = arguments.first, !program.isEmpty, !arguments.contains(where: { $0.utf8.contains(0) }) else {
-            throw ContainerError(.invalidConfiguration, "failed to run in container \(id): arguments must begin with a program")
-        }
+        try checkFurther(id, arguments)
         return try await runThreads.run { [self] () throws(ContainerError) in
             try FurtherRun(
                 container: container, arguments: arguments, timeoutMilliseconds: timeoutMilliseconds,

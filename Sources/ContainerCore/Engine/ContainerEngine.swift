@@ -102,12 +102,22 @@ package final class ContainerEngine: ContainerRuntime {
     /// The container's writable layer: what it changed of its image.
     package func upperDirectory(_ id: String) -> String { "\(directory.directory(of: id))/\(LaunchPlan.upper)" }
 
+    /// What a container was made from.
+    package func configuration(_ id: String) throws(ContainerError) -> ContainerConfiguration { try find(id).configuration }
+
     package func exits() -> AsyncStream<(id: String, exit: ContainerExit)> { listeners.stream() }
 
     package func statistics(_ id: String) async throws(ContainerError) -> ContainerStatistics {
         let group = try cgroup(of: find(id), for: "measure")
         let cgroups = cgroups
         return try await threads.run { () throws(ContainerError) in try cgroups.statistics(group) }
+    }
+
+    /// How long what runs in a container waited for processor, memory and disk; nil where the kernel does not say.
+    package func pressure(_ id: String) async throws(ContainerError) -> CgroupPressure? {
+        let group = try cgroup(of: find(id), for: "measure")
+        let cgroups = cgroups
+        return try await threads.run { () throws(ContainerError) in try cgroups.pressure(group) }
     }
 
     func cgroup(of container: Container, for operation: String) throws(ContainerError) -> CgroupHandle {

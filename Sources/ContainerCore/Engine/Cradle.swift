@@ -248,10 +248,7 @@ final class Cradles: Sendable {
 
     private func spawn(_ name: String) throws(ContainerError) -> GuardLink {
         let listener = try Descriptor(sk_message_bind(runDirectory.number, "\(name).sock"), "make the socket of guard \(name)")
-        var pair: (Int32, Int32) = (-1, -1)
-        let made = withUnsafeMutableBytes(of: &pair) { sk_message_pair($0.baseAddress?.assumingMemoryBound(to: Int32.self)) }
-        guard made == 0 else { throw ContainerError(.kernelRefused, "cannot make a socket pair", cause: systemText(-made)) }
-        let ours = try Descriptor(pair.0, "make a socket pair"), theirs = try Descriptor(pair.1, "make a socket pair")
+        let (ours, theirs) = try Descriptor.messagePair()
         let pid = sk_guard_spawn(executable.number, theirs.number, listener.number)
         guard pid > 0 else { throw ContainerError(.kernelRefused, "cannot start guard \(name)", cause: systemText(-pid)) }
         return GuardLink(socket: ours, guardPID: pid)

@@ -13,18 +13,8 @@ struct FurtherRun {
 
     func run() throws(ContainerError) -> (exit: ContainerExit, output: [UInt8]) {
         let process = try FurtherProcess()
-        let (link, cookie) = try container.state.withLock { state throws(ContainerError) in
-            guard state.phase == .running, let link = state.link else {
-                throw ContainerError(
-                    .wrongState,
-                    "failed to run \(arguments[0]) in container \(container.id): it must be running, and is \(state.phase)")
-            }
-            let cookie = state.nextCookie
-            state.nextCookie &+= 1
-            state.furtherProcesses[cookie] = process
-            return (link, cookie)
-        }
-        defer { container.state.withLock { _ = $0.furtherProcesses.removeValue(forKey: cookie) } }
+        let (link, cookie) = try container.register(process, for: arguments[0])
+        defer { container.unregister(cookie) }
         let output = try start(link, cookie)
         let deadline = sk_monotonic_nanoseconds() + timeoutMilliseconds * 1_000_000
         var text: [UInt8] = []
@@ -55,11 +45,7 @@ struct FurtherRun {
         let file = try Descriptor(plan.withUnsafeBytes { sk_memory_file($0.baseAddress, $0.count) }, "keep the launch plan")
         let null = open("/dev/null", O_RDONLY | O_CLOEXEC)
         let input = try Descriptor(null < 0 ? -errno : null, "open /dev/null")
-        var ends: [Int32] = [-1, -1]
-        guard sk_pipe(&ends) == 0 else {
-            throw ContainerError(.kernelRefused, "cannot make a pipe", cause: systemText(errno))
-        }
-        let reading = try Descriptor(ends[0], "make a pipe"), writing = try Descriptor(ends[1], "make a pipe")
+        let (reading, writing) = try Descriptor.pipe()
         try link.send(
             SK_ASK_EXEC, cookie: cookie, descriptors: [file.number, input.number, writing.number, writing.number])
         return reading

@@ -24,8 +24,11 @@ enum LaunchPlan {
         _ configuration: ContainerConfiguration, in surroundings: Surroundings
     ) throws(ContainerError) -> [UInt8] {
         var writer = PlanWriter()
-        try writeProgram(configuration, arguments: configuration.arguments, seccomp: surroundings.seccomp, &writer)
+        try writeProgram(
+            configuration, arguments: configuration.arguments, seccomp: surroundings.seccomp,
+            terminal: configuration.terminal == true, &writer)
         writer.head.flags |= UInt32(SK_PLAN_INIT)
+        if configuration.terminal != true, configuration.openInput == true { writer.head.flags |= UInt32(SK_PLAN_INPUT) }
         if let first = surroundings.firstID {
             writer.head.flags |= UInt32(SK_PLAN_IDMAP)
             writer.head.first_id = first
@@ -61,10 +64,10 @@ enum LaunchPlan {
 
     /// The plan of a further process in a running container: who it is and what it runs, nothing of the root.
     static func compile(
-        further arguments: [String], in configuration: ContainerConfiguration, seccomp: [UInt64]
+        further arguments: [String], in configuration: ContainerConfiguration, seccomp: [UInt64], terminal: Bool = false
     ) throws(ContainerError) -> [UInt8] {
         var writer = PlanWriter()
-        try writeProgram(configuration, arguments: arguments, seccomp: seccomp, &writer)
+        try writeProgram(configuration, arguments: arguments, seccomp: seccomp, terminal: terminal, &writer)
         writer.head.hostname = writer.none
         writer.head.upper = writer.none
         writer.head.work = writer.none
@@ -72,7 +75,8 @@ enum LaunchPlan {
     }
 
     private static func writeProgram(
-        _ configuration: ContainerConfiguration, arguments: [String], seccomp: [UInt64], _ writer: inout PlanWriter
+        _ configuration: ContainerConfiguration, arguments: [String], seccomp: [UInt64], terminal: Bool,
+        _ writer: inout PlanWriter
     ) throws(ContainerError) {
         let user = configuration.user
         writer.head.uid = user.uid
@@ -84,11 +88,13 @@ enum LaunchPlan {
         writer.head.permitted = user.uid == 0 ? capabilities : 0
         writer.head.effective = writer.head.permitted
         writer.head.flags = UInt32(SK_PLAN_MAKE_DIRECTORY) | (configuration.noNewPrivileges ? UInt32(SK_PLAN_NO_NEW_PRIVS) : 0)
+        if terminal { writer.head.flags |= UInt32(SK_PLAN_TERMINAL) }
         writer.head.directory = writer.string(configuration.workingDirectory)
         writer.head.programs = writer.strings(programs(arguments[0], configuration.environment))
         writer.head.arguments = writer.strings(arguments)
         var environment = configuration.environment
         if !environment.contains(where: { $0.hasPrefix("HOME=") }) { environment.append(user.uid == 0 ? "HOME=/root" : "HOME=/") }
+        if terminal, !environment.contains(where: { $0.hasPrefix("TERM=") }) { environment.append("TERM=xterm") }
         writer.head.environment = writer.strings(environment)
         writer.head.groups = writer.records([user.gid] + user.additionalGroups)
         writer.head.limits = writer.records(try ResourceName.records(configuration.resourceLimits ?? [:]))

@@ -40,5 +40,9 @@ int sk_remove_tree(int directory, const char *name);
 /// in which many files came and went lately is slow to give another. Other file systems know no such thing, and nothing happens.
 void sk_spread_directories(int directory);
 
+/// Sets, or asks for, the size of a terminal.
+int sk_terminal_resize(int terminal, uint16_t rows, uint16_t columns);
+int sk_terminal_size(int terminal, uint16_t *rows, uint16_t *columns);
+
 /// Waits until one of two descriptors is readable: bit 0 the first, bit 1 the second, 0 when `milliseconds` have passed.
 int sk_wait_readable(int first, int second, int milliseconds);

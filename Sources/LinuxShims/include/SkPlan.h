@@ -15,7 +15,9 @@ enum {
     SK_PLAN_NO_NEW_PRIVS = 2,
     SK_PLAN_MAKE_DIRECTORY = 4, // make the working directory when it is missing
     SK_PLAN_IDMAP = 8,         // layers and writable layer are mapped by the container's user namespace
-    SK_PLAN_LAST_FLAG = 8,
+    SK_PLAN_TERMINAL = 16,     // the standard streams are a terminal of the container's own
+    SK_PLAN_INPUT = 32,        // standard input is what attached clients type
+    SK_PLAN_LAST_FLAG = 32,
 };
 
 // Kinds of sk_step. Paths named `target` are inside the container's root and never leave it, whatever symbolic links say.
@@ -127,11 +129,14 @@ enum {
     SK_ASK_JOINED = 4,   // the first process is in its cgroups
     SK_ASK_START = 5,
     SK_ASK_SIGNAL = 6,   // `code` to the program
-    SK_ASK_EXEC = 7,     // a further process named `cookie`; descriptors: plan, standard input, output and error
+    SK_ASK_EXEC = 7,     // a further process named `cookie`; descriptors: plan, then standard input, output and error, or else
+                         // a message socket on which SK_INNER_TERMINAL comes
     SK_ASK_EXEC_KILL = 8, // kill the process named `cookie`
     SK_ASK_QUIT = 9,     // kill everything, write no record, end
     SK_ASK_MARK = 10,    // keep `flags` for later engines; SK_TELL_STATE gives them back
     SK_ASK_SCAFFOLD = 11, // run the steps of the plan in the descriptor on a scratch root, for SK_STEP_MOVE to take from later
+    SK_ASK_ATTACH = 20,  // tell the descriptor, a SOCK_SEQPACKET socket, the output from now on and take input from it
+    SK_ASK_RESIZE = 21,  // the terminal has `wide` rows << 16 | columns
     SK_TELL_STATE = 101, // `state`, `pid` of the program, `first` of the namespaces' first process; descriptor while prepared: start event
     SK_TELL_CRADLE = 102,
     SK_TELL_FAILED = 103, // `code` errno, `text` operation and object
@@ -147,6 +152,7 @@ enum {
     SK_INNER_MAPPED = 201,
     SK_INNER_HELD = 202,
     SK_INNER_EXEC_FAILED = 203,
+    SK_INNER_TERMINAL = 204, // descriptor: a process's own terminal, the master of it
 };
 
 enum {

@@ -8,10 +8,11 @@ struct ContainerCommand: AsyncParsableCommand {
 
               sidekick container run --rm hello:1
               sidekick container run -d --name web --memory 64MiB hello:1
-              sidekick container exec web /bin/sh -c 'id'
+              sidekick container exec -it web /bin/sh
             """,
         subcommands: [
-            Run.self, List.self, Exec.self, Logs.self, Stop.self, Remove.self, Statistics.self, Inspect.self, Wait.self,
+            Run.self, List.self, Attach.self, Exec.self, Processes.self, Logs.self, Stop.self, Remove.self, Statistics.self,
+            Inspect.self, Wait.self,
             Commit.self,
             ImportImage.self, Destroy.self,
         ])

@@ -12,11 +12,15 @@ extension ContainerCommand {
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make and start a container of an image.",
-            discussion: "In the foreground its output is shown and INT and TERM go to it; the exit code is the container's.")
+            discussion: """
+                In the foreground its output is shown and INT and TERM go to it; the exit code is the container's. With -it it has a terminal of
+                its own: ^P ^Q detaches and leaves it running, `container attach` comes back.
+                """)
 
         @Option(help: ArgumentHelp("Its name; made up when not given.", valueName: "name")) var name: String?
         @Flag(name: .shortAndLong, help: "Print the name and leave it running.") var detach = false
-        @Flag(help: "Remove it when it ends.") var rm = false
+        @OptionGroup var streams: StreamOptions
+        @Flag(help: "Remove it when it ends in the foreground.") var rm = false
         @Option(name: .shortAndLong, help: ArgumentHelp("A variable, NAME=VALUE; repeat for more.", valueName: "variable"))
         var env: [String] = []
         @Option(help: ArgumentHelp("Memory limit, such as 64MiB.", valueName: "size")) var memory: String?
@@ -42,11 +46,13 @@ extension ContainerCommand {
             [String] = []
 
         func run() async throws {
+            if !detach { try streams.check("run") }
             let code: Int32 = try await engine.withEngine { engine, unlock in
                 let configuration = try await configuration()
                 let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
                 let exits = engine.exits()
                 _ = try await engine.prepare(configuration)
+                let attached = detach || (!streams.tty && !streams.interactive) ? nil : try engine.attach(configuration.id)
                 do {
                     _ = try await engine.start(configuration.id)
                 } catch {
@@ -58,7 +64,23 @@ extension ContainerCommand {
                     StandardOutput.line(configuration.id)
                     return 0
                 }
-                let code = try await foreground(engine, configuration.id, exits, signals)
+                let id = configuration.id
+                let code: Int32
+                if let attached {
+                    let isTyped = streams.interactive
+                    let relay = StreamRelay(peer: .attachment(attached), takesInput: isTyped, detaches: isTyped && streams.tty)
+                    let forward = forward(signals, to: engine, id)
+                    defer { forward.cancel() }
+                    let outcome = await streams.carry(relay) { rows, columns in
+                        try? engine.resize(id, rows: rows, columns: columns)
+                    }
+                    if case .detached = outcome { return 0 }
+                    let exit = try await end(of: id, engine, exits)
+                    if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
+                    code = exit?.code ?? 1
+                } else {
+                    code = try await foreground(engine, id, exits, signals)
+                }
                 if rm { try await engine.remove(configuration.id) }
                 return code
             }
@@ -77,21 +99,25 @@ extension ContainerCommand {
                     StandardOutput.write($0)
                 }
             }
-            let forward = Task {
-                for await signal in signals { try? await engine.signal(id, signal == .sigint ? SIGINT : SIGTERM) }
-            }
-            var exit = try await engine.status(id).exit
-            if exit == nil {
-                for await ended in exits where ended.id == id {
-                    exit = ended.exit
-                    break
-                }
-            }
+            let forward = forward(signals, to: engine, id)
+            let exit = try await end(of: id, engine, exits)
             forward.cancel()
             hasEnded.set()
             try await follow.value
             if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
             return exit?.code ?? 1
+        }
+
+        private func forward(_ signals: UnixSignalsSequence, to engine: ContainerEngine, _ id: String) -> Task<Void, Never> {
+            Task { for await signal in signals { try? await engine.signal(id, signal == .sigint ? SIGINT : SIGTERM) } }
+        }
+
+        private func end(
+            of id: String, _ engine: ContainerEngine, _ exits: AsyncStream<(id: String, exit: ContainerExit)>
+        ) async throws -> ContainerExit? {
+            if let exit = try await engine.status(id).exit { return exit }
+            for await ended in exits where ended.id == id { return ended.exit }
+            return nil
         }
 
         private func configuration() async throws -> ContainerConfiguration {
@@ -113,6 +139,8 @@ extension ContainerCommand {
                 guard let share = MilliCPU(text: cpus) else { throw refuse("--cpus \(cpus)", "a share such as 500m or 2") }
                 made.limits.cpuMillis = share.count
             }
+            made.terminal = streams.tty
+            made.openInput = streams.interactive
             made.mounts = try mounts()
             made.capabilities = capabilities()
             return made

@@ -27,24 +27,6 @@ extension ContainerCommand {
         }
     }
 
-    struct Exec: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Run a further program in a running container.")
-        @Option(help: ArgumentHelp("How long at most.", valueName: "duration")) var timeout: DurationArgument = DurationArgument(
-            .seconds(3600))
-        @OptionGroup var engine: LocalEngineOptions
-        @Argument(help: "The container's name.") var name: String
-        @Argument(parsing: .captureForPassthrough, help: "Program and arguments.") var command: [String]
-        func run() async throws {
-            let (exit, bytes) = try await engine.withEngine { engine, unlock in
-                unlock()
-                return try await engine.run(name, arguments: command, timeoutMilliseconds: timeout.milliseconds.count)
-            }
-            StandardOutput.write(bytes)
-            if let failure = exit.failure { StandardError.write("sidekick: container exec: \(failure)\n") }
-            if exit.code != 0 { throw ExitCode(exit.code) }
-        }
-    }
-
     struct Logs: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Print what a container wrote.")
         @Option(name: [.customShort("n"), .long], help: "How many of the last lines.") var tail = 1000
@@ -106,7 +88,7 @@ extension ContainerCommand {
 
     struct Statistics: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "stats", abstract: "Show what running containers use.", aliases: ["top"])
+            commandName: "stats", abstract: "Show what running containers use.")
         @OptionGroup var output: OutputOptions
         @OptionGroup var engine: LocalEngineOptions
         struct Row: Codable {
