@@ -24,9 +24,12 @@ import Testing
             try await must("import", [], ["--name", "bb:1", "\(root)/bb.tar"])
         }
 
-        func words(_ verb: String, _ words: [String]) -> [String] {
+        /// - Parameter before: whether the first word is the verb's own subcommand.
+        func words(_ verb: String, _ words: [String], before: Bool = false) -> [String] {
             let options = ["--data", "\(root)/data", "--run", "\(root)/run", "--images", "\(root)/images", "--instance", name]
-            return [Programs.sidekick, "container", verb] + options + ["--subnet", subnet] + words
+            let subcommand = before ? Array(words.prefix(1)) : []
+            return [Programs.sidekick, "container", verb] + subcommand + options + ["--subnet", subnet]
+                + words.dropFirst(subcommand.count)
         }
 
         /// Starts a verb on a terminal.
@@ -42,14 +45,14 @@ import Testing
             return process
         }
 
-        func verb(_ verb: String, _ words: [String]) async throws -> Programs.Outcome {
-            let all = self.words(verb, words)
+        func verb(_ verb: String, _ words: [String], before: Bool = false) async throws -> Programs.Outcome {
+            let all = self.words(verb, words, before: before)
             return try await Programs.run(all[0], Array(all.dropFirst()))
         }
 
         @discardableResult
-        func must(_ verb: String, _ options: [String], _ words: [String]) async throws -> String {
-            let outcome = try await self.verb(verb, options + words)
+        func must(_ verb: String, _ options: [String], _ words: [String], before: Bool = false) async throws -> String {
+            let outcome = try await self.verb(verb, options + words, before: before)
             guard outcome.code == 0 else {
                 throw HarnessError("container \(verb) \(words): \(outcome.code) \(outcome.output)\(outcome.errors)")
             }
@@ -106,6 +109,34 @@ import Testing
             let code = try await bench.must("wait", [], ["w"])
             #expect(["143\n", "137\n"].contains(code))
             try await bench.must("rm", [], ["w"])
+        }
+    }
+
+    @Test func `a named volume outlives its containers, is not removed from under them, and logs say when`() async throws {
+        try await withBench { bench in
+            let write = try await bench.must(
+                "run", ["--rm", "-v", "store:/data", "--user", "web", "--ulimit", "nofile=77:99"],
+                ["bb:1", "/bin/sh", "-c", "ulimit -n; touch /data/x 2>/dev/null || echo root only"])
+            #expect(write == "77\nroot only\n")
+            try await bench.must(
+                "run", ["-d", "--name", "w", "-v", "store:/data"],
+                ["bb:1", "/bin/sh", "-c", "touch /data/kept; echo up; exec sleep 1000"])
+            let logs = try await eventually("it wrote to its log") {
+                try await bench.must("logs", ["-t"], ["w"])
+            } until: {
+                $0.hasSuffix("Z up\n")
+            }
+            #expect(logs.hasPrefix("20") && logs.utf8.count == 34, "\(logs)")
+            #expect(try await bench.must("volume", [], ["ls"], before: true).contains("store  w"))
+            let held = try await bench.verb("volume", ["rm", "store"], before: true)
+            #expect(held.code == 2 && held.errors.contains("mounted by w"), "\(held.errors)")
+            try await bench.must("rm", ["--force"], ["w"])
+            let seen = try await bench.must(
+                "run", ["--rm", "-v", "store:/data:ro"],
+                ["bb:1", "/bin/sh", "-c", "ls /data; touch /data/no 2>/dev/null || echo read-only"])
+            #expect(seen == "kept\nread-only\n")
+            #expect(try await bench.must("volume", [], ["rm", "store"], before: true) == "store\n")
+            #expect(try await bench.must("volume", [], ["ls"], before: true) == "no volumes\n")
         }
     }
 

@@ -15,12 +15,15 @@ package struct LogReader {
 
     /// The last `tail` lines, and with `follow` what comes after, until the log is gone or the task is cancelled. A piece is read
     /// when the one before is delivered.
-    /// - Parameter ended: says that nothing more will be written; a followed log is then read to its end, and that was all.
+    /// - Parameters:
+    ///   - stamped: whether each line begins with the time at which it was written, in UTC.
+    ///   - ended: says that nothing more will be written; a followed log is then read to its end, and that was all.
     @concurrent package static func read(
-        path: String, tail: Int, follow: Bool, ended: @Sendable () -> Bool = { false },
+        path: String, tail: Int, follow: Bool, stamped: Bool = false, ended: @Sendable () -> Bool = { false },
         deliver: @Sendable ([UInt8]) async throws -> Void
     ) async throws {
         let box = Box(LogReader(path: path))
+        box.reader.text.stamped = stamped
         try await NIOThreadPool.singleton.runIfActive { try box.reader.open(tail: tail) }
         while !Task.isCancelled {
             let isLast = ended()

@@ -13,7 +13,7 @@ struct ContainerCommand: AsyncParsableCommand {
         subcommands: [
             Run.self, List.self, Attach.self, Exec.self, Processes.self, Logs.self, Stop.self, Remove.self, Statistics.self,
             Inspect.self, Wait.self,
-            Commit.self,
+            Commit.self, Volume.self,
             ImportImage.self, Destroy.self,
         ])
 }

@@ -30,13 +30,26 @@ extension ContainerCommand {
         @Option(help: ArgumentHelp("A tmpfs, PATH or PATH:SIZE; repeat for more.", valueName: "mount")) var tmpfs: [String] = []
         @Option(
             name: [.customShort("v"), .long],
-            help: ArgumentHelp("A bind mount, SOURCE:TARGET or SOURCE:TARGET:ro.", valueName: "mount"))
+            help: ArgumentHelp(
+                "A host directory or a named volume, SOURCE:TARGET or SOURCE:TARGET:ro; repeat for more.", valueName: "mount"))
         var volume: [String] = []
         @Option(
             name: .shortAndLong,
             help: ArgumentHelp("user, uid, user:group or uid:gid; the image's when not given.", valueName: "user"))
         var user: String?
         @Option(help: ArgumentHelp("Host name inside.", valueName: "name")) var hostname: String?
+        @Option(
+            help: ArgumentHelp(
+                "Most of a resource, such as nofile=1024 or nofile=1024:4096; repeat for more.", valueName: "limit"))
+        var ulimit: [String] = []
+        @Option(
+            help: ArgumentHelp("Memory and swap together, such as 128MiB; no swap when not given.", valueName: "size"))
+        var memorySwap: String?
+        @Option(
+            help: ArgumentHelp(
+                "seccomp=unconfined for no system call filter, no-new-privileges=false for programs that gain some by their file.",
+                valueName: "option"))
+        var securityOpt: [String] = []
         @Option(help: ArgumentHelp("A capability to add, such as NET_ADMIN.", valueName: "name")) var capAdd: [String] = []
         @Option(help: ArgumentHelp("A capability to drop; ALL for every one.", valueName: "name")) var capDrop: [String] = []
         @Flag(help: "Only loopback inside.") var noNetwork = false
@@ -76,7 +89,7 @@ extension ContainerCommand {
                     }
                     if case .detached = outcome { return 0 }
                     let exit = try await end(of: id, engine, exits)
-                    if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
+                    explain(exit, id)
                     code = exit?.code ?? 1
                 } else {
                     code = try await foreground(engine, id, exits, signals)
@@ -104,8 +117,16 @@ extension ContainerCommand {
             forward.cancel()
             hasEnded.set()
             try await follow.value
-            if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
+            explain(exit, id)
             return exit?.code ?? 1
+        }
+
+        /// Says what the exit code does not.
+        private func explain(_ exit: ContainerExit?, _ id: String) {
+            if let failure = exit?.failure { StandardError.write("sidekick: container \(id): \(failure)\n") }
+            if exit?.outOfMemory == true {
+                StandardError.write("sidekick: container \(id): a process of it was killed for want of memory; raise --memory\n")
+            }
         }
 
         private func forward(_ signals: UnixSignalsSequence, to engine: ContainerEngine, _ id: String) -> Task<Void, Never> {
@@ -135,6 +156,33 @@ extension ContainerCommand {
                 made.limits.memoryBytes = bytes.bytes
                 made.limits.memoryAndSwapBytes = bytes.bytes
             }
+            if let memorySwap {
+                guard let bytes = ByteCount(text: memorySwap), memory != nil, bytes.bytes >= made.limits.memoryBytes ?? 0 else {
+                    throw refuse(
+                        "--memory-swap \(memorySwap)", "a size such as 128MiB, of --memory at least, which must be given too")
+                }
+                made.limits.memoryAndSwapBytes = bytes.bytes
+            }
+            for text in ulimit {
+                let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+                let values = parts.count == 2 ? parts[1].split(separator: ":").map { UInt64($0) } : []
+                guard let soft = values.first ?? nil, let hard = values.last ?? nil, values.count <= 2, soft <= hard else {
+                    throw refuse("--ulimit \(text)", "NAME=SOFT or NAME=SOFT:HARD such as nofile=1024:4096")
+                }
+                made.resourceLimits = (made.resourceLimits ?? [:]).merging([parts[0]: ResourceLimit(soft: soft, hard: hard)]) {
+                    $1
+                }
+            }
+            for text in securityOpt {
+                switch text {
+                case "seccomp=unconfined": made.seccomp = false
+                case "no-new-privileges=false": made.noNewPrivileges = false
+                case "no-new-privileges", "no-new-privileges=true": made.noNewPrivileges = true
+                default:
+                    throw refuse(
+                        "--security-opt \(text)", "seccomp=unconfined, no-new-privileges=true or no-new-privileges=false")
+                }
+            }
             if let cpus {
                 guard let share = MilliCPU(text: cpus) else { throw refuse("--cpus \(cpus)", "a share such as 500m or 2") }
                 made.limits.cpuMillis = share.count
@@ -157,10 +205,15 @@ extension ContainerCommand {
             }
             let bound = try volume.map { text in
                 let parts = text.split(separator: ":").map(String.init)
-                guard parts.count == 2 || (parts.count == 3 && ["ro", "rw"].contains(parts[2])), parts[0].hasPrefix("/") else {
-                    throw refuse("--volume \(text)", "SOURCE:TARGET or SOURCE:TARGET:ro with absolute paths")
+                guard parts.count == 2 || (parts.count == 3 && ["ro", "rw"].contains(parts[2])), parts[1].hasPrefix("/"),
+                    parts[0].hasPrefix("/") || NamedVolumes.isName(parts[0])
+                else {
+                    throw refuse(
+                        "--volume \(text)", "SOURCE:TARGET or SOURCE:TARGET:ro, the source an absolute path or a volume's name")
                 }
-                return ContainerMount(kind: .bind, source: parts[0], target: parts[1], readOnly: parts.last == "ro")
+                let source = parts[0].hasPrefix("/") ? parts[0] : try engine.volumes.make(parts[0])
+                return ContainerMount(
+                    kind: .bind, source: source, target: parts[1], readOnly: parts.count == 3 && parts[2] == "ro")
             }
             return temporary + bound
         }

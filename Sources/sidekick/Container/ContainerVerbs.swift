@@ -31,6 +31,7 @@ extension ContainerCommand {
         static let configuration = CommandConfiguration(abstract: "Print what a container wrote.")
         @Option(name: [.customShort("n"), .long], help: "How many of the last lines.") var tail = 1000
         @Flag(name: .shortAndLong, help: "Go on with new lines until interrupted.") var follow = false
+        @Flag(name: .shortAndLong, help: "Begin each line with the time at which it was written, in UTC.") var timestamps = false
         @OptionGroup var engine: LocalEngineOptions
         @Argument(help: "The container's name.") var name: String
         func run() async throws {
@@ -38,7 +39,7 @@ extension ContainerCommand {
                 _ = try await engine.status(name)
                 return engine.logPath(name)
             }
-            try await LogReader.read(path: path, tail: tail, follow: follow) { StandardOutput.write($0) }
+            try await LogReader.read(path: path, tail: tail, follow: follow, stamped: timestamps) { StandardOutput.write($0) }
         }
     }
 

@@ -47,6 +47,8 @@ struct LocalEngineOptions: ParsableArguments {
         }
     }
 
+    var volumes: NamedVolumes { NamedVolumes(root: "\(data)/volumes") }
+
     func store() throws -> ImageStore { try ImageStore(root: images) }
 }
 
