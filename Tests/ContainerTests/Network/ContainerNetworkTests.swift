@@ -137,6 +137,27 @@ struct ContainerNetworkTests {
         }
     }
 
+    @Test func `packets are as large as configured, on the bridge and inside, and a container reaches its own gateway's port 80`()
+        async throws
+    {
+        try await Namespace().run {
+            var configuration = EngineConfiguration(
+                name: "test", stateDirectory: "/nowhere", runDirectory: "/nowhere", initPath: "/nowhere", subnet: "10.91.0.0/24")
+            configuration.mtu = 1380
+            configuration.gatewayPort = 8099
+            let network = try ContainerNetwork(configuration: configuration)
+            try network.open()
+            let container = try Namespace()
+            _ = try network.attach("web", to: .descriptor(container.descriptor))
+            #expect(try runCommand("ip", "link", "show", "skbr-test").contains("mtu 1380"))
+            #expect(try container.open { try runCommand("ip", "link", "show", "eth0") }.contains("mtu 1380"))
+            let gateway = try Socket.listening(port: 8099)
+            let dialled = try container.open { try Socket.connected("10.91.0.1", port: 80) }
+            #expect(try gateway.accept().peer == "10.91.0.2")
+            withExtendedLifetime(dialled) {}
+        }
+    }
+
     @Test func `a full subnet says what to do, and a freed address serves again`() async throws {
         try await Namespace().run {
             let network = try makeNetwork(subnet: "10.91.0.0/29")
