@@ -29,7 +29,7 @@ import Testing
 
     /// What each case printed, with its exit code.
     @concurrent private static func cases(_ root: String, _ name: String, _ runtime: String) async -> [String: String] {
-        let ran = Command.run("bash", ["\(root)/cases.sh", "\(root)/\(name)", runtime], timeout: 300)
+        let ran = Command.run("bash", ["\(root)/cases.sh", "\(root)/\(name)", runtime], timeout: 900)
         var cases: [String: String] = [:]
         for block in ran.output.split(separator: "=== ") {
             let lines = block.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)

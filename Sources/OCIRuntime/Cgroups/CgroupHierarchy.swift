@@ -76,13 +76,13 @@ struct CgroupPlaces: Sendable {
     /// The path that `cgroupsPath` of a bundle means. `slice:prefix:name`, which is for systemd, becomes the path systemd would use.
     static func path(_ given: String?, id: String, systemd: Bool) throws -> String {
         guard let given, !given.isEmpty else { return "/sidekick-runtime-\(id)" }
+        guard !given.split(whereSeparator: { $0 == "/" || $0 == ":" }).contains("..") else {
+            throw invalid("linux.cgroupsPath: \(given) must not hold ..")
+        }
         let parts = given.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
         if parts.count == 3, systemd || !given.hasPrefix("/") {
             let slice = parts[0].isEmpty ? "system.slice" : parts[0]
             return sliceParents(slice) + "/" + (parts[1].isEmpty ? parts[2] : "\(parts[1])-\(parts[2]).scope")
-        }
-        guard !given.split(separator: "/").contains("..") else {
-            throw invalid("linux.cgroupsPath: \(given) must not hold ..")
         }
         let plain = "/" + given.split(separator: "/").joined(separator: "/")
         return plain == "/" ? "/sidekick-runtime-\(id)" : plain

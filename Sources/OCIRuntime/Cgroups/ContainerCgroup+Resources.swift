@@ -5,6 +5,7 @@ import LinuxShims
 extension ContainerCgroup {
     /// Sets what the resources name and leaves the rest.
     func apply(_ resources: Resources) throws {
+        if let memory = resources.memory { try check(memory) }
         let settings = try ResourceSettings(resources, unified: places.isUnified) { controller, file in
             places.directory(of: controller)?.read(file)
         }
@@ -21,6 +22,21 @@ extension ContainerCgroup {
             try directory.write(setting.file, setting.text)
         }
         if !settings.devices.isEmpty { try limitDevices(settings.devices) }
+    }
+
+    private func check(_ memory: Resources.Memory) throws {
+        if memory.kernel ?? 0 > 0 {
+            RuntimeLog.warn(
+                "linux.resources.memory.kernel: the kernel has no such limit any more; memory.limit counts its memory too")
+        }
+        guard memory.checkBeforeUpdate == true, let limit = memory.limit, limit > 0,
+            let directory = places.directory(of: "memory")
+        else { return }
+        let used = directory.number(places.isUnified ? "memory.current" : "memory.usage_in_bytes")
+        guard used <= limit else {
+            throw invalid(
+                "linux.resources.memory.limit: \(limit) is below the \(used) bytes in use, and checkBeforeUpdate is true")
+        }
     }
 
     private func limitDevices(_ rules: [sk_device_rule]) throws {

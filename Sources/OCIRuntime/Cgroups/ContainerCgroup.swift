@@ -15,9 +15,6 @@ struct ContainerCgroup: Sendable {
         }
     }
 
-    /// Whether another container's processes are in the groups already.
-    var isBusy: Bool { places.directories.contains { !$0.processes().isEmpty } }
-
     /// A v1 group has no processors and no memory until it is given some: its parent's.
     private func inheritCPUs(_ directory: CgroupDirectory, down root: String) throws {
         guard directory.path != root, let slash = directory.path.lastIndex(of: "/") else { return }

@@ -166,9 +166,11 @@ struct ResourceSettings {
 
     private mutating func addUnified(_ io: Resources.BlockIO) {
         // blkio's 10 to 1,000 on io's 1 to 10,000.
-        set("io", "io.weight", io.weight.flatMap { $0 == 0 ? nil : "default \(1 + (UInt64($0) - 10) * 9999 / 990)" })
+        set("io", "io.weight", io.weight.flatMap { $0 == 0 ? nil : "default \(1 + (max(UInt64($0), 10) - 10) * 9999 / 990)" })
         for device in io.weightDevice ?? [] {
-            set("io", "io.weight", device.weight.map { "\(device.major):\(device.minor) \(1 + (UInt64($0) - 10) * 9999 / 990)" })
+            set(
+                "io", "io.weight",
+                device.weight.map { "\(device.major):\(device.minor) \(1 + (max(UInt64($0), 10) - 10) * 9999 / 990)" })
         }
         for (key, devices) in [
             ("rbps", io.throttleReadBpsDevice), ("wbps", io.throttleWriteBpsDevice), ("riops", io.throttleReadIOPSDevice),

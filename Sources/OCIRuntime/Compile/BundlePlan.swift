@@ -43,6 +43,7 @@ struct BundlePlan {
     static func compile(
         further process: ProcessSpecification, seccomp: SeccompFilter, home: String, joining namespaces: NamespacePlan
     ) throws -> [UInt8] {
+        if process.execCPUAffinity != nil { throw invalid("process.execCPUAffinity: not supported; remove it") }
         var writer = PlanWriter()
         var record = empty(writer)
         record.flags = UInt32(SK_BUNDLE_FURTHER | SK_BUNDLE_NEW_KEYRING)

@@ -19,7 +19,7 @@ struct UserMapping {
     /// The overflow id for what is not mapped.
     static func host(_ id: UInt32, _ mappings: [IDMapping]) -> UInt32 {
         for mapping in mappings where id >= mapping.containerID && id - mapping.containerID < mapping.size {
-            return mapping.hostID + (id - mapping.containerID)
+            return mapping.hostID &+ (id - mapping.containerID)
         }
         return 65534
     }
