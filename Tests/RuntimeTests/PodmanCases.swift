@@ -66,7 +66,7 @@ enum PodmanCases {
         case_ 'network namespace of the host' podman run --rm $limits --network host test:1 sh -c 'readlink /proc/self/ns/net'
         case_ 'no network' run test:1 sh -c 'ip -o link | wc -l; ip -o addr show lo | grep -o "inet [0-9.]*"'
         case_ 'control groups of its own' run --cgroupns private test:1 cat /proc/self/cgroup
-        case_ 'user namespace' run --uidmap 0:100000:2000 --gidmap 0:200000:2000 test:1 sh -c 'cat /proc/self/uid_map /proc/self/gid_map; id -u; touch /tmp/x && stat -c %u:%g /tmp/x /dev/null; echo > /dev/null && echo opened'
+        case_ 'user namespace' run --uidmap 0:100000:2000 --gidmap 0:200000:2000 test:1 sh -c 'cat /proc/self/uid_map /proc/self/gid_map; id -u; touch /tmp/x && stat -c %u:%g /tmp/x; echo > /dev/null && echo opened'
         case_ 'umask' run --umask 077 test:1 sh -c 'umask; touch /tmp/x; stat -c %a /tmp/x'
 
         podman run --detach $limits --network none --name long --annotation org.example=text --stop-signal USR1 --stop-timeout 5 test:1 \
