@@ -228,6 +228,8 @@ static int mount_node(const struct plan *plan, const struct sk_step *step) {
         fchmodat(nodes, name, mode & 07777, 0) < 0)
         return failed("set owner and mode of device", source);
     mount = clone_mount(nodes, name, 0, 0, MS_PRIVATE, -1);
+    // Before Linux 6.15 nothing of a file system that is mounted nowhere can be mounted elsewhere: the host's own node it is.
+    if (mount < 0 && errno == EINVAL) mount = clone_mount(AT_FDCWD, source, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, MS_PRIVATE, -1);
     return mount < 0 ? failed("open device", source) : mount;
 }
 
