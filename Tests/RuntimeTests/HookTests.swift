@@ -15,7 +15,7 @@ extension BundleTests {
                 func said(_ point: String, _ file: String) -> String {
                     hook(
                         bed,
-                        "read -r state; echo \(point) $WHO $(echo $state | grep -o 'status[^,]*' | tr -d '\\\\042') >> \(file)")
+                        "read -r state; echo \(point) $WHO $(echo $state | grep -o 'status[^,}]*' | tr -d '\\\\042') >> \(file)")
                 }
                 bed.configuration.hooks = BundleConfiguration.Hooks()
                 for point in [
@@ -24,7 +24,7 @@ extension BundleTests {
                     (\.hooksOrEmpty.poststop, "poststop"),
                 ] { try bed.add(said(point.1, log), to: point.0) }
                 try bed.add(
-                    #"{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer $WHO $(grep -o 'status[^,]*') >> /tmp/log"]}"#,
+                    #"{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer $WHO $(grep -o 'status[^,}]*') >> /tmp/log"]}"#,
                     to: \.hooksOrEmpty.startContainer)
                 bed.script("sleep 0.3; echo program >> /tmp/log")
                 try #expect(bed.create().status == 0)

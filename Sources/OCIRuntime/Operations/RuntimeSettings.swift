@@ -60,7 +60,9 @@ package struct Runtime: Sendable {
 
 /// The state document as a hook gets it.
 func hookState(_ record: ContainerRecord, _ status: ContainerRunStatus) throws -> Data {
-    try JSONEncoder().encode(
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(
         StateDocument(
             ociVersion: record.ociVersion, id: record.id, status: status, pid: status == .stopped ? 0 : record.pid,
             bundle: record.bundle,
