@@ -103,7 +103,7 @@ extension BundleTests {
                 refuse("rootfsPropagation") { $0.linux?.rootfsPropagation = "sideways" }
                 refuse("No such file or directory") { $0.root?.path = "nowhere" }
                 refuse("executable file not found in $PATH") { $0.process?.args = ["nosuchprogram"] }
-                refuse("apparmor") { $0.process?.apparmorProfile = "nosuchprofile" }
+                refuse("nosuchprofile") { $0.process?.apparmorProfile = "nosuchprofile" }
                 for (what, configuration) in bad {
                     bed.configuration = configuration
                     let made = try bed.create()

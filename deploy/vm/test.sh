@@ -10,5 +10,5 @@ bundle=$(realpath .build/debug/sidekickPackageTests.xctest 2>/dev/null) && [ -x 
 directory=$(dirname "$bundle")
 files=(--with "$bundle")
 for program in sidekick-init sidekick; do [ -e "$directory/$program" ] && files+=(--with "$directory/$program"); done
-exec deploy/vm/run.sh --memory 3072 --time 600 "${files[@]}" -- \
+exec deploy/vm/run.sh --memory 3072 --time 1200 "${files[@]}" -- \
   "$bundle" --testing-library swift-testing --no-parallel --filter "${1:-ContainerTests.(EngineTests|CgroupDriverTests|ContainerNetworkTests)|RuntimeTests.BundleTests}"
