@@ -252,7 +252,8 @@ compare() {
     jq -cn --arg name "$name" --arg unit "$unit" --arg peer "$(version "$who")" --argjson budget "$budget" --arg better "$better" --arg who "$who" \
       --slurpfile ours "$home/run.ours" --slurpfile theirs "$home/run.$who" '
       def median: sort | if length % 2 == 1 then .[length / 2 | floor] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
-      [range($ours | length) | $ours[.] / $theirs[.]] as $ratios
+      # A run in which a proxy was not let run at all says nothing.
+      [range($ours | length) | select($theirs[.] > 0) | $ours[.] / $theirs[.]] as $ratios
       | ($ratios | median) as $ratio
       # The others are shown for comparison; the budget is against HAProxy.
       | (if $who == "haproxy" then $budget else null end) as $budget
