@@ -40,6 +40,9 @@ package struct Socket: ~Copyable {
         return socket
     }
 
+    /// A listening socket that came from another process and belongs to this one now.
+    package static func inherited(_ descriptor: Int32) -> Socket { Socket(owning: descriptor) }
+
     /// A socket connecting to `address`. It is connected when it becomes writable and `takeError()` is 0.
     package static func connecting(to address: SocketAddress) throws(SystemError) -> Socket {
         let socket = Socket(owning: try SystemError.check(sk_socket(address.family), "make a socket for", "\(address)"))

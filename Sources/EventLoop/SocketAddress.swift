@@ -80,6 +80,11 @@ package enum SocketAddress: Hashable, Sendable {
         return body(&storage, socklen_t(length))
     }
 
+    /// Begins to connect a socket to the address: 0 when connected at once, else a negative errno.
+    package func connect(_ descriptor: Int32) -> Int32 {
+        withSystemAddress { sk_connect(descriptor, $0, $1) }
+    }
+
     init?(system storage: sockaddr_storage) {
         switch Int32(storage.ss_family) {
         case AF_INET:

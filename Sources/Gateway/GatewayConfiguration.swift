@@ -66,6 +66,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
         package var tunnel: Milliseconds = .seconds(3600)
         /// For requests in flight when the gateway is stopped.
         package var drain: Milliseconds = .seconds(30)
+        /// For requests in flight and upgraded connections when a successor has taken over.
+        package var handover: Milliseconds = .seconds(3600)
         /// For which an unused connection to a replica is kept.
         package var idleUpstream: Milliseconds = .seconds(30)
 

@@ -28,13 +28,17 @@ package final class GatewayServer: Sendable {
         /// Closed as soon as every loop has let go of them, so that a successor can listen while this one still finishes.
         var listeners: [Listener]
         var admin: Listener?
+        /// Whose listeners these were.
+        var predecessor: Predecessor?
+        var hasSuccessor = false
         /// While it runs.
         var hub: Hub?
         var stopping = false
         var waiting: CheckedContinuation<Void, Never>?
     }
 
-    /// Listens on every address of the configuration; connections wait until `run()`.
+    /// Listens on every address of the configuration; connections wait until `run()`. A gateway that runs on the same state directory gives
+    /// its listeners up for this one, and ends when this one serves: no connection is refused in between.
     package init(_ configuration: GatewayConfiguration, log: Logger) throws {
         self.configuration = configuration
         self.log = log
@@ -46,20 +50,28 @@ package final class GatewayServer: Sendable {
             }
         }
         guard tls != nil || configuration.tlsListen.isEmpty else { throw ListenError.noCertificates }
-        let plain = try configuration.listen.map { try Self.listen(on: $0, configuration.backlog) }
-        let secure = try configuration.tlsListen.map { try Self.listen(on: $0, configuration.backlog, kind: .secureClients) }
-        let peers = try configuration.peerListen.map { try Self.listen(on: $0, configuration.backlog, kind: .peers) }
-        let admin = try configuration.admin.map { try Self.listen(on: $0, 16) }
+        let predecessor = Predecessor(directory: configuration.stateDirectory, log: log)
+        func listen(_ text: String, _ kind: Listener.Kind, _ backlog: Int32) throws -> Listener {
+            try Self.listen(on: text, backlog, kind: kind, after: predecessor)
+        }
+        let plain = try configuration.listen.map { try listen($0, .clients, configuration.backlog) }
+        let secure = try configuration.tlsListen.map { try listen($0, .secureClients, configuration.backlog) }
+        let peers = try configuration.peerListen.map { try listen($0, .peers, configuration.backlog) }
+        let admin = try configuration.admin.map { try listen($0, .admin, 16) }
         addresses = plain.map(\.address)
         tlsAddresses = secure.map(\.address)
         peerAddress = peers?.address
         adminAddress = admin?.address
         accessLog = try configuration.accessLog.map { try AccessLogWriter($0, log: log) }
-        state = Mutex(State(listeners: plain + secure + (peers.map { [$0] } ?? []), admin: admin))
+        state = Mutex(
+            State(listeners: plain + secure + (peers.map { [$0] } ?? []), admin: admin, predecessor: predecessor))
     }
 
-    private static func listen(on text: String, _ backlog: Int32, kind: Listener.Kind = .clients) throws -> Listener {
+    private static func listen(
+        on text: String, _ backlog: Int32, kind: Listener.Kind, after predecessor: Predecessor?
+    ) throws -> Listener {
         guard let address = SocketAddress(text: text) else { throw ListenError.invalid(text) }
+        if let listener = predecessor?.take(kind, address) { return listener }
         if case .unix(let path) = address { unlink(path) }
         do throws(SystemError) {
             return try Listener(address, backlog: backlog, kind: kind)
@@ -106,9 +118,24 @@ package final class GatewayServer: Sendable {
 
     /// Makes every loop accept, once the control loop has handed out the first routes. Keeps no listener alive beyond it.
     private func startListening(_ hub: Hub, _ control: EventLoop) {
-        let (listeners, admin) = state.withLock { ($0.listeners, $0.admin.take()) }
+        let (listeners, admin, predecessor) = state.withLock { ($0.listeners, $0.admin.take(), $0.predecessor.take()) }
         if let admin { hub.onControl { $0.serveAdmin(on: admin) } }
         for worker in hub.workers { control.submit { worker.loop.submit { Self.accept(worker, listeners) } } }
+        let lent = listeners + (admin.map { [$0] } ?? [])
+        let giveWay: @Sendable () -> Void = { [weak self] in self?.giveWay() }
+        hub.onControl { control in
+            control.whenConnected { [unowned control] in
+                predecessor?.end()
+                control.awaitSuccessor(lent, handedOver: giveWay)
+            }
+        }
+    }
+
+    /// A successor serves.
+    private func giveWay() {
+        log.notice("another gateway has taken over: finishing what is open here")
+        state.withLock { $0.hasSuccessor = true }
+        shutdown()
     }
 
     private static func accept(_ worker: Worker, _ listeners: [Listener]) {
@@ -133,11 +160,15 @@ package final class GatewayServer: Sendable {
 
     private func drain(_ hub: Hub) async {
         let (finished, sink) = AsyncStream.makeStream(of: Void.self)
-        for worker in hub.workers { worker.loop.submit { worker.drain { sink.yield() } } }
-        state.withLock { $0.listeners = [] }
-        let deadline = Task { [timeouts = configuration.timeouts, log] in
-            try await Task.sleep(nanoseconds: UInt64(max(0, timeouts.drain.nanoseconds)))
-            log.warning("requests were still in flight after \(timeouts.drain): cutting them off")
+        let gently = state.withLock { state in
+            state.listeners = []
+            return state.hasSuccessor
+        }
+        for worker in hub.workers { worker.loop.submit { worker.drain(gently: gently) { sink.yield() } } }
+        let patience = gently ? configuration.timeouts.handover : configuration.timeouts.drain
+        let deadline = Task { [log] in
+            try await Task.sleep(nanoseconds: UInt64(max(0, patience.nanoseconds)))
+            log.warning("requests were still in flight after \(patience): cutting them off")
             for worker in hub.workers { worker.loop.submit { worker.closeAll() } }
         }
         var left = hub.workers.count

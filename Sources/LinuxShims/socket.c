@@ -74,6 +74,48 @@ ssize_t sk_send2(int fd, const void *first, size_t first_count, const void *seco
     return RESULT(sendmsg(fd, &message, MSG_NOSIGNAL));
 }
 
+enum { DESCRIPTORS = 64 };
+
+ssize_t sk_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, int descriptor_count) {
+    if (descriptor_count < 0 || descriptor_count > DESCRIPTORS) return -EINVAL;
+    struct iovec piece = {(void *)bytes, count};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    if (descriptor_count > 0) {
+        size_t size = (size_t)descriptor_count * sizeof(int);
+        message.msg_control = control.room;
+        message.msg_controllen = CMSG_SPACE(size);
+        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(size);
+        memcpy(CMSG_DATA(header), descriptors, size);
+    }
+    return RESULT(sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+
+ssize_t sk_receive_descriptors(int fd, void *bytes, size_t count, int descriptors[64], int *descriptor_count) {
+    struct iovec piece = {bytes, count};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+    } control;
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control};
+    *descriptor_count = 0;
+    ssize_t result = RESULT(recvmsg(fd, &message, MSG_CMSG_CLOEXEC));
+    if (result < 0) return result;
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        int came = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(descriptors, CMSG_DATA(header), (size_t)came * sizeof(int));
+        *descriptor_count = came;
+    }
+    return result;
+}
+
 int sk_shutdown_write(int fd) { return RESULT(shutdown(fd, SHUT_WR)); }
 
 int sk_close(int fd) { return RESULT(close(fd)); }

@@ -80,6 +80,7 @@ final class AgentLink: EventHandler {
         decoder = FrameDecoder()
         log.notice("connected to the agent at \(path)")
         send(.hello(version: version, pid: Int(getpid())))
+        control.linkUp()
     }
 
     private func takeError() -> Int32 { socket?.takeError() ?? -EBADF }

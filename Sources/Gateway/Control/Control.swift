@@ -11,7 +11,7 @@ import Synchronization
 ///
 /// Sendable without the compiler's check because every mutable property is touched only on `loop`'s thread.
 final class Control: EventHandler, @unchecked Sendable {
-    private enum Tag: Int { case second, save }
+    private enum Tag: Int { case second, save, longEnough }
 
     private struct Known {
         var service: GatewayService
@@ -33,6 +33,11 @@ final class Control: EventHandler, @unchecked Sendable {
     private var isSavePlanned = false
     private var seconds = 0
     private var admin: AdminServer?
+    private var successor: SuccessorListener?
+    private var hasSuccessor = false
+    private var whenUp: (() -> Void)?
+    /// How long a gateway that takes over waits for the agent before it does so without.
+    private static let linkPatience = Milliseconds.seconds(2)
     private var certificates: CertificateWatch?
     private var ticks: [ObjectIdentifier: ServiceTick] = [:]
 
@@ -58,6 +63,34 @@ final class Control: EventHandler, @unchecked Sendable {
         link.start()
         certificates = hub.tls.map { CertificateWatch($0, loop: loop, log: hub.log) }
         _ = loop.schedule(at: loop.now + .seconds(1), self, tag: Tag.second.rawValue)
+    }
+
+    // MARK: Handing over
+
+    /// Calls `body` once the agent is connected, or after a while without it.
+    func whenConnected(_ body: @escaping () -> Void) {
+        whenUp = body
+        if link.isUp { return linkUp() }
+        _ = loop.schedule(at: loop.now + Self.linkPatience, self, tag: Tag.longEnough.rawValue)
+    }
+
+    func linkUp() { whenUp.take()?() }
+
+    /// Lets a later gateway on the same state directory take over; `listeners` are what it gets.
+    func awaitSuccessor(_ listeners: [Listener], handedOver: @escaping @Sendable () -> Void) {
+        do throws(SystemError) {
+            successor = try SuccessorListener(
+                directory: configuration.stateDirectory, listeners: listeners, loop: loop, log: hub.log
+            ) { [unowned self] in
+                // From here on the routes' file and the operator are the successor's.
+                hasSuccessor = true
+                admin?.stop()
+                admin = nil
+                handedOver()
+            }
+        } catch {
+            hub.log.warning("\(error); this gateway can only be replaced by stopping it")
+        }
     }
 
     /// Answers the operator on a listener of its own.
@@ -103,6 +136,7 @@ final class Control: EventHandler, @unchecked Sendable {
         switch Tag(rawValue: tag) {
         case .second: everySecond()
         case .save: save()
+        case .longEnough: linkUp()
         case nil: break
         }
     }
@@ -218,6 +252,7 @@ final class Control: EventHandler, @unchecked Sendable {
 
     private func save() {
         isSavePlanned = false
+        guard !hasSuccessor else { return }
         do {
             try file.save(services.sorted { $0.key < $1.key }.map(\.value.service), peeringSecret: peeringSecret)
         } catch {

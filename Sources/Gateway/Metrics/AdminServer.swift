@@ -9,12 +9,21 @@ final class AdminServer: EventHandler {
     private let loop: EventLoop
     private let pool = BlockPool()
     private let metrics: () -> String
+    private var registration: Registration?
 
     init(_ listener: Listener, loop: EventLoop, metrics: @escaping () -> String) throws(SystemError) {
         self.listener = listener
         self.loop = loop
         self.metrics = metrics
-        _ = try loop.registerListener(listener.socket, self)
+        registration = try loop.registerListener(listener.socket, self)
+    }
+
+    /// Answers nobody new: the listener is another's now.
+    func stop() {
+        guard let registration else { return }
+        loop.unwatch(listener.socket)
+        loop.forget(registration)
+        self.registration = nil
     }
 
     func ready(_ readiness: Readiness) {

@@ -170,7 +170,7 @@ final class ClientConnection: EventHandler {
             return close()
         }
         guard phase == .reading else { return }
-        if worker.isDraining, input.isEmpty, output.isEmpty {
+        if worker.isDraining, !worker.drainsGently, input.isEmpty, output.isEmpty {
             // One that has just come is about to ask.
             guard isFresh else { return close() }
             return wait(Milliseconds(500))

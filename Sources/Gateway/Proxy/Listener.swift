@@ -8,12 +8,14 @@ import SidekickModel
 /// last reference, after every loop has let go of it.
 final class Listener: @unchecked Sendable {
     /// Who connects.
-    enum Kind: Sendable {
+    enum Kind: String, Sendable {
         case clients
         /// Clients that speak TLS.
         case secureClients
         /// Other hosts' gateways: each request must show that it comes from one.
         case peers
+        /// The operator.
+        case admin
     }
 
     let socket: Socket
@@ -24,6 +26,13 @@ final class Listener: @unchecked Sendable {
         self.kind = kind
         socket = try Socket.listening(on: address, backlog: backlog)
         self.address = socket.localAddress() ?? address
+    }
+
+    /// One that the gateway of before had.
+    init(inherited descriptor: Int32, address: SocketAddress, kind: Kind) {
+        self.kind = kind
+        socket = Socket.inherited(descriptor)
+        self.address = address
     }
 }
 

@@ -24,6 +24,9 @@ final class Worker: @unchecked Sendable {
     /// For heads that are written and sent at once.
     var scratch = ByteQueue()
     private(set) var isDraining = false
+    /// A successor serves: connections without a request are not closed but told with their next response, or left to time out, so that no
+    /// client asks on one that is just being closed.
+    private(set) var drainsGently = false
     /// Clients' connections of HTTP/1.1 and streams of sessions.
     private(set) var clientCount = 0
     private var streamCount = 0
@@ -64,6 +67,7 @@ final class Worker: @unchecked Sendable {
         case .clients: accepted(Transport(socket))
         case .secureClients: handshakes?.begin(socket)
         case .peers: accepted(Transport(socket), isPeer: true)
+        case .admin: break
         }
     }
 
@@ -270,10 +274,12 @@ final class Worker: @unchecked Sendable {
     // MARK: Stopping
 
     /// Takes no more connections, lets those with a request finish, closes the others.
-    func drain(_ done: @escaping @Sendable () -> Void) {
+    /// - Parameter gently: as for `drainsGently`.
+    func drain(gently: Bool, _ done: @escaping @Sendable () -> Void) {
+        drainsGently = gently
         // Who the kernel has already let in is served too, with a connection that ends after its answer.
         for listener in listeners {
-            listener.ready(Readiness())
+            if !gently { listener.ready(Readiness()) }
             listener.stop()
         }
         isDraining = true

@@ -29,6 +29,10 @@ ssize_t sk_peek(int fd, void *bytes, size_t count);
 ssize_t sk_send(int fd, const void *bytes, size_t count, int more);
 /// Sends two pieces with one call.
 ssize_t sk_send2(int fd, const void *first, size_t first_count, const void *second, size_t second_count);
+/// Sends bytes with descriptors (at most 64) over a Unix socket; the descriptors stay the caller's.
+ssize_t sk_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
+/// Receives bytes, and up to 64 descriptors that came with them, which are the caller's and close on exec.
+ssize_t sk_receive_descriptors(int fd, void *bytes, size_t count, int descriptors[64], int *descriptor_count);
 /// Ends our direction of the connection.
 int sk_shutdown_write(int fd);
 int sk_close(int fd);

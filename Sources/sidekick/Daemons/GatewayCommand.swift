@@ -9,7 +9,8 @@ struct GatewayCommand: AsyncParsableCommand {
         commandName: "gateway", abstract: "Run the request router of this host.",
         discussion: """
             Takes HTTP/1.1 requests, plain and by TLS, routes them by host and path, measures them, and holds them while a replica comes online. Serves from its last
-            routing table while the agent is gone. TERM lets requests in flight finish; HUP reads certificates again and opens the access log anew.
+            routing table while the agent is gone. Started where one runs on the same --data it takes
+            over from it, and no request is dropped. TERM lets requests in flight finish; HUP reads certificates again and opens the access log anew.
             """)
 
     @Option(help: ArgumentHelp("Where it listens; repeat for more.", valueName: "address:port")) var listen: [String] = [
@@ -23,7 +24,7 @@ struct GatewayCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where the last routing table is kept.", valueName: "directory")) var data =
         "/var/lib/sidekick/gateway"
     @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
-    @Option(help: "Event loops; one per core is right.") var threads = 1
+    @Option(help: "Event loops; one for each processor it may use when not given.") var threads: Int?
     @OptionGroup var tls: TLSOptions
     @OptionGroup var traffic: GatewayOptions
     @OptionGroup var daemon: DaemonOptions
@@ -34,7 +35,8 @@ struct GatewayCommand: AsyncParsableCommand {
         let logger = daemon.logger("gateway")
         let server: GatewayServer
         var configuration = GatewayConfiguration(
-            listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data, threads: threads)
+            listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data,
+            threads: threads ?? Processors.usable)
         configuration.peerListen = peerListen
         configuration.tlsListen = tls.tlsListen
         configuration.certificates = tls.certificates
