@@ -58,13 +58,13 @@ struct HandoverTests {
             let port = gateway.server.addresses[0].port ?? 0
             configuration.listen = ["127.0.0.1:\(port)"]
             let first = TestGateway(port: port, agent: agent, directory: directory)
-            let tunnel = try await onThread { () -> TestClient in
+            let tunnel = try await onThread { () -> BlockingSocket in
                 try agent.waitForGateway()
                 try first.route([TestGateway.web([replica])])
                 let client = try first.client()
                 client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
                 guard client.reader.head()?.status == 101 else { throw TestFailure("not upgraded") }
-                return client
+                return client.socket
             }
             let original = gateway
             original.watch()
@@ -113,9 +113,9 @@ struct HandoverTests {
             #expect(answered > 100)
             #expect(!original.hasEnded, "it still carries the upgraded connection")
             let echoed = try await onThread { () -> Bool in
-                tunnel.send("ping")
-                defer { tunnel.socket.endWriting() }
-                return tunnel.reader.take(4) == Array("ping".utf8)
+                tunnel.write(Array("ping".utf8))
+                defer { tunnel.endWriting() }
+                return tunnel.read(limit: 4) == Array("ping".utf8)
             }
             #expect(echoed)
             try await original.wait()
