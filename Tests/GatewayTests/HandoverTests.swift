@@ -1,4 +1,5 @@
 import AgentProtocol
+import EventLoop
 import Foundation
 import Gateway
 import Glibc
