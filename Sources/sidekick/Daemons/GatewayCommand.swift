@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLoop
+import FoundationEssentials
 import Gateway
 import Logging
 import UnixSignals
@@ -36,7 +37,7 @@ struct GatewayCommand: AsyncParsableCommand {
         let server: GatewayServer
         var configuration = GatewayConfiguration(
             listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data,
-            threads: threads ?? Processors.usable)
+            threads: threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount))
         configuration.peerListen = peerListen
         configuration.tlsListen = tls.tlsListen
         configuration.certificates = tls.certificates
