@@ -164,6 +164,7 @@ package final class GatewayServer: Sendable {
             state.listeners = []
             return state.hasSuccessor
         }
+        hub.onControl { $0.stopAwaitingSuccessor() }
         for worker in hub.workers { worker.loop.submit { worker.drain(gently: gently) { sink.yield() } } }
         let patience = gently ? configuration.timeouts.handover : configuration.timeouts.drain
         let deadline = Task { [log] in

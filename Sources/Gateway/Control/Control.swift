@@ -93,6 +93,13 @@ final class Control: EventHandler, @unchecked Sendable {
         }
     }
 
+    /// Lets go of the listeners: this gateway ends, with a successor or without.
+    func stopAwaitingSuccessor() {
+        whenUp = nil
+        successor?.stop()
+        successor = nil
+    }
+
     /// Answers the operator on a listener of its own.
     func serveAdmin(on listener: Listener) {
         do throws(SystemError) {

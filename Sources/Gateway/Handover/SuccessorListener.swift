@@ -44,14 +44,18 @@ final class SuccessorListener: EventHandler {
 
     func expired(_ tag: Int) {}
 
+    /// Answers nobody any more.
+    func stop() {
+        isDone = true
+        guard let registration else { return }
+        loop.unwatch(socket)
+        loop.forget(registration)
+        self.registration = nil
+    }
+
     fileprivate func finish() {
         guard !isDone else { return }
-        isDone = true
-        if let registration {
-            loop.unwatch(socket)
-            loop.forget(registration)
-        }
-        registration = nil
+        stop()
         handedOver()
     }
 }
