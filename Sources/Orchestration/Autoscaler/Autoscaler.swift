@@ -8,16 +8,20 @@ package import SidekickModel
 package struct Autoscaler: Sendable, Codable, Hashable {
     private var demand = DemandMemory()
     private var learnt = CapacityMemory()
+    private var bursts = BurstMemory()
     /// The last decision.
     private var online: Int
     private var standby: Int
     private var tolerance = 0.0
     private var raisedAt: Instant?
-    private var fewerStandbySince: Instant?
+    /// Replicas kept ready in all, online ones included, so that waking one starts no other and one let go is a standby again.
+    private var ceiling: Int
+    private var lowerCeilingSince: Instant?
 
     package init(configuration: ScalerConfiguration, online: Int = 0, standby: Int = 0) {
         self.online = max(online, configuration.minimum)
         self.standby = standby
+        ceiling = self.online + standby
     }
 
     /// The decision for `observation` at `now` (monotonic, or any clock that does not jump).
@@ -28,7 +32,7 @@ package struct Autoscaler: Sendable, Codable, Hashable {
         guard let load = observation.load else { return hold(configuration, observation) }
         if configuration.concurrency == nil { learnt.take(load, ready: observation.ready) }
         let capacity = max(1, configuration.concurrency ?? learnt.whole)
-        demand.take(load, online: online, capacity: capacity, coldStart: configuration.coldStart, tuning, now: now)
+        demand.take(load, coldStart: configuration.coldStart, tuning, now: now)
         var situation = Situation(
             configuration: configuration, observation: observation, load: load, demand: demand, capacity: capacity,
             isLearnt: configuration.concurrency == nil,
@@ -45,6 +49,7 @@ package struct Autoscaler: Sendable, Codable, Hashable {
             reason = "\(wanted) online, the fewest allowed, though the load asks for less: \(reason)"
             otherwise = "a lower replicas.min"
         }
+        remember(proposal, load, observation, capacity: capacity, configuration, tuning)
         if wanted > online { raisedAt = now }
         online = wanted
         standby = standbyTarget(configuration, capacity: capacity, tuning, now: now)
@@ -61,32 +66,40 @@ package struct Autoscaler: Sendable, Codable, Hashable {
             otherwise: "a report from every gateway", inputs: [], next: 1)
     }
 
+    private mutating func remember(
+        _ proposal: Situation.Proposal, _ load: LoadSample, _ observation: ScalerObservation, capacity: Int,
+        _ configuration: ScalerConfiguration, _ tuning: ScalerTuning
+    ) {
+        // What queues up behind a start from nothing is no measure of demand.
+        let awaitsColdStart = observation.standby == 0 && observation.starting > 0
+        let needed =
+            proposal.online > online
+            ? (awaitsColdStart ? online : proposal.online)
+            : min(online, (max(load.peakInflight, load.inflight) + capacity - 1) / capacity)
+        bursts.take(
+            needed: needed, arrivals: load.arrivals, seconds: load.seconds, base: demand.highLoad / Double(capacity),
+            coldStart: configuration.coldStart, tuning)
+    }
+
+    /// The standbys that complete the replicas kept ready in all: what the average load fills and the rises seen from there.
     private mutating func standbyTarget(_ configuration: ScalerConfiguration, capacity: Int, _ tuning: ScalerTuning, now: Instant)
         -> Int
     {
-        let wanted: Int
-        switch configuration.standby {
-        case .count(let count): wanted = count
-        case .auto:
-            let peak = Queueing.poissonBound(mean: demand.load, probability: tuning.rarity)
-            // Within the wait budget, each slot serves more than one request of a burst.
-            let share = demand.service > 0 ? min(1, configuration.wait / demand.service) : 0
-            let burst = Int((Double(peak) / (Double(capacity) * (1 + tuning.burstRelief * share))).rounded(.up)) - online
-            let rise = Int((demand.rise - 0.3).rounded(.up))
-            wanted = max(online == 0 ? 1 : 0, burst, rise)
+        if case .count(let count) = configuration.standby { return min(count, max(0, configuration.maximum - online)) }
+        let seen = demand.highLoad / Double(capacity) + bursts.rise(share: tuning.burstShare)
+        let wanted = max(1, Int(seen.rounded(.up)))
+        if wanted >= ceiling {
+            ceiling = wanted
+            lowerCeilingSince = nil
+        } else if let since = lowerCeilingSince {
+            if now - since >= tuning.standbyHold {
+                ceiling = wanted
+                lowerCeilingSince = nil
+            }
+        } else {
+            lowerCeilingSince = now
         }
-        let bounded = min(wanted, max(0, configuration.maximum - online))
-        if bounded >= standby || configuration.standby != .auto || online == configuration.maximum {
-            fewerStandbySince = nil
-            return bounded
-        }
-        guard let since = fewerStandbySince else {
-            fewerStandbySince = now
-            return standby
-        }
-        guard now - since >= tuning.standbyHold else { return standby }
-        fewerStandbySince = nil
-        return bounded
+        return max(0, min(ceiling, configuration.maximum) - online)
     }
 
     private func inputs(_ observation: ScalerObservation, _ load: LoadSample, _ capacity: Int) -> [DecisionInput] {

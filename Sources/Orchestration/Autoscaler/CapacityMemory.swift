@@ -6,8 +6,8 @@ import SidekickModel
 /// over observed service time is what it really serves at once. The estimate falls to that when service slows, and creeps up while
 /// replicas are well used and do not slow.
 struct CapacityMemory: Sendable, Codable, Hashable {
-    /// What is assumed until something was learnt.
-    static let assumed = 8.0
+    /// What is assumed until something was learnt: little, since a service that was never seen unhindered cannot be seen to slow.
+    static let assumed = 3.0
     static let most = 1000.0
     /// Completions that make a mean worth comparing, and seconds after which fewer must do.
     private static let completionsWanted = 200
@@ -21,6 +21,8 @@ struct CapacityMemory: Sendable, Codable, Hashable {
     private var completions = 0
     private var readySeconds = 0.0
     private var seconds = 0.0
+    /// Whether a slowdown was ever seen; until then the estimate grows fast.
+    private var sawSlowdown = false
 
     var whole: Int { max(1, Int(estimate)) }
 
@@ -57,8 +59,9 @@ struct CapacityMemory: Sendable, Codable, Hashable {
         let slowdown = service / unhindered
         if slowdown > 1.05 + 2 * scatter {
             estimate = max(1, min(estimate, max(each / slowdown, estimate * 0.7)))
+            sawSlowdown = true
         } else if slowdown < 1.05 + scatter {
-            estimate = min(Self.most, estimate * 1.05)
+            estimate = min(Self.most, estimate * (sawSlowdown ? 1.03 : 1.2))
         }
     }
 }

@@ -10,24 +10,22 @@ struct DemandMemory: Sendable, Codable, Hashable {
     private var arrivalSum = 0.0
     private var busySum = 0.0
     private var completionSum = 0.0
-    /// What was online in the seconds of the last cold start, the newest last.
-    private var recentOnline: [Int] = []
-    private var secondsInBucket = 0.0
-    private var inflightInBucket = 0.0
-    /// Replicas by which demand exceeded what was online a cold start earlier; fades with `riseMemory`.
-    private(set) var rise = 0.0
+    /// Requests in flight, averaged over about a cold start.
+    private var recent = 0.0
     private(set) var lastBusy: Instant?
 
     init() {}
 
     /// Requests in flight, averaged.
     var load: Double { weight > 0 ? inflightSum / weight : 0 }
+    /// The higher of what is in flight on average and on average lately.
+    var highLoad: Double { max(load, recent) }
     /// Requests per second, averaged.
     var rate: Double { weight > 0 ? arrivalSum / weight : 0 }
     /// Mean service time in seconds; 0 while none was seen.
     var service: Double { completionSum > 0 ? busySum / completionSum : 0 }
 
-    mutating func take(_ load: LoadSample, online: Int, capacity: Int, coldStart: Double, _ tuning: ScalerTuning, now: Instant) {
+    mutating func take(_ load: LoadSample, coldStart: Double, _ tuning: ScalerTuning, now: Instant) {
         let seconds = max(load.seconds, 0)
         let fade = Queueing.exponential(-seconds / tuning.window)
         weight = weight * fade + seconds
@@ -40,22 +38,7 @@ struct DemandMemory: Sendable, Codable, Hashable {
             completionSum = completionSum * slowFade + Double(load.completions)
         }
         if load.inflight > 0 || load.arrivals > 0 || lastBusy == nil { lastBusy = now }
-        note(inflight: load.averageInflight, seconds, online, capacity, coldStart, tuning)
-    }
-
-    private mutating func note(
-        inflight: Double, _ seconds: Double, _ online: Int, _ capacity: Int, _ coldStart: Double, _ tuning: ScalerTuning
-    ) {
-        rise *= Queueing.exponential(-seconds / tuning.riseMemory)
-        secondsInBucket += seconds
-        inflightInBucket += inflight * seconds
-        guard secondsInBucket >= 1 else { return }
-        let needed = inflightInBucket / secondsInBucket / Double(capacity)
-        rise = max(rise, needed.rounded(.up) - Double(recentOnline.first ?? online))
-        secondsInBucket = 0
-        inflightInBucket = 0
-        recentOnline.append(online)
-        let kept = max(2, min(60, Int(coldStart.rounded(.up)) + 1))
-        if recentOnline.count > kept { recentOnline.removeFirst(recentOnline.count - kept) }
+        let recentFade = Queueing.exponential(-seconds / max(coldStart, 1))
+        recent = recent * recentFade + load.averageInflight * (1 - recentFade)
     }
 }

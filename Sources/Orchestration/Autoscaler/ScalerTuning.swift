@@ -13,21 +13,21 @@ package struct ScalerTuning: Sendable, Codable, Hashable {
     /// How far above the same bounds fewer replicas may bring it, as a factor; below `raiseAbove`, so that counts do not flap.
     package var lowerUpTo = 5.0 / 3
     /// The share of its wait budget a request waits before a replica is woken for it, where waking is cheap.
-    package var patience = 0.92
-    /// Seconds a raised count is kept at least.
-    package var hold = 5.0
+    package var patience = 0.95
+    /// Seconds a decision itself may come late: between two steps, and on its way.
+    package var reactionTime = 0.015
+    /// Seconds a raised count is kept at least; longer where a wake takes long.
+    package var hold = 3.0
     /// Seconds without a request before the last replica goes, where waking one is cheap and requests come seldom.
-    package var shortIdle = 8.0
-    /// How seldom a burst may need more standbys than there are.
-    package var rarity = 0.003
-    /// How much a burst is relieved by its requests waiting within their budget.
-    package var burstRelief = 0.5
+    package var shortIdle = 5.0
     /// Seconds the standby target has to be lower before it falls.
-    package var standbyHold = 60.0
+    package var standbyHold = 20.0
     /// Seconds over which the load is averaged.
     package var window = 60.0
-    /// Seconds after which a rise seen counts about a third as much.
-    package var riseMemory = 1800.0
+    /// Seconds after which a burst seen counts about a third as much.
+    package var burstMemory = 3600.0
+    /// The share of requests that may come with a rise for which too few replicas are ready.
+    package var burstShare = 0.03
 
     package init() {}
 }

@@ -26,6 +26,9 @@ struct Situation {
     /// Whether a standby wakes well within what a request may wait.
     private var wakeIsCheap: Bool { configuration.wake <= configuration.wait / 4 }
 
+    /// A replica is kept for at least a hundred times what waking it cost.
+    private var hold: Double { max(tuning.hold, 100 * configuration.wake) }
+
     mutating func proposal() -> Proposal {
         tolerance = min(tolerance + Double(load.arrivals) * tuning.lateShare, tolerable)
         if load.queue > 0, let urgent = reaction() { return urgent }
@@ -37,7 +40,7 @@ struct Situation {
     /// A queue: woken for at once when nothing is there to shorten it, otherwise when requests are about to outwait their budget and
     /// too many have done so lately.
     private mutating func reaction() -> Proposal? {
-        let patience = wakeIsCheap ? max(0, configuration.wait * tuning.patience - configuration.wake) : 0
+        let patience = wakeIsCheap ? max(0, configuration.wait * tuning.patience - configuration.wake - tuning.reactionTime) : 0
         if online > 0, load.oldestWait < patience {
             let next = max(0.01, patience - load.oldestWait)
             return Proposal(
@@ -119,13 +122,13 @@ struct Situation {
         let most = enough(tuning.lowerUpTo)
         if online > most, load.queue == 0 {
             let since = raisedAt.map { now - $0 } ?? .infinity
-            if since >= tuning.hold {
+            if since >= hold {
                 return Proposal(
                     online: most, reason: "\(most) online: \(describeLoad), for which \(most) are enough",
                     otherwise: "\(online), at a higher load", next: 1)
             }
             return Proposal(
-                online: online, reason: "\(online) online: raised \(seconds(since)) ago and held for \(seconds(tuning.hold))",
+                online: online, reason: "\(online) online: raised \(seconds(since)) ago and held for \(seconds(hold))",
                 otherwise: "\(most), once the hold is over", next: 1)
         }
         return Proposal(

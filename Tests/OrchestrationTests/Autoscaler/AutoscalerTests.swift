@@ -80,8 +80,8 @@ struct AutoscalerTests {
             second += 1
         }
         #expect(decision.online == 0)
-        #expect(decision.reason == "0 online: no request for 8 s")
-        #expect(decision.otherwise == "1, had a request come within 8 s")
+        #expect(decision.reason == "0 online: no request for 5 s")
+        #expect(decision.otherwise == "1, had a request come within 5 s")
     }
 
     @Test func `explained: rising`() {
@@ -102,7 +102,7 @@ struct AutoscalerTests {
         }
         #expect(decision.online == 3)
         #expect(decision.reason == "3 online: 11 requests in flight at 4 per replica, and 3 wait")
-        #expect(decision.otherwise == "2, had none waited longer than 87 ms")
+        #expect(decision.otherwise == "2, had none waited longer than 75 ms")
     }
 
     @Test func `explained: capped`() {
@@ -150,6 +150,30 @@ struct AutoscalerTests {
         let idle = run(&scaler, configuration, seconds: 240..<900, inflight: 0, rate: 0)
         #expect(idle.online == 0)
         #expect(idle.standby >= 1)
+    }
+
+    @Test func `waking a standby starts no other, and one let go is a standby again`() {
+        let configuration = configuration { $0.concurrency = 1 }
+        var scaler = Autoscaler(configuration: configuration, online: 1, standby: 2)
+        var load = LoadSample(service: "web", seconds: 0.1)
+        load.inflight = 2
+        load.busy = 1
+        load.queue = 1
+        load.oldestWait = 0.09
+        load.arrivals = 2
+        let woken = scaler.step(
+            ScalerObservation(load: load, ready: 1, starting: 0, standby: 2, standbyStarting: 0), configuration: configuration,
+            now: .zero)
+        #expect(woken.online == 2 && woken.standby == 1, "\(woken)")
+        var quiet = LoadSample(service: "web", seconds: 1)
+        quiet.inflight = 1
+        quiet.busy = 1
+        quiet.averageInflight = 0.1
+        quiet.arrivals = 1
+        let lowered = scaler.step(
+            ScalerObservation(load: quiet, ready: 2, starting: 0, standby: 1, standbyStarting: 0), configuration: configuration,
+            now: Instant(nanoseconds: 4_000_000_000))
+        #expect(lowered.online == 1 && lowered.standby == 2, "\(lowered)")
     }
 
     @Test(arguments: [0, 2]) func `the count never leaves minimum and maximum`(minimum: Int) {
