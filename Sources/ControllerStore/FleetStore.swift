@@ -19,6 +19,9 @@ package protocol FleetStore: Sendable {
     func revisions(of service: String) async throws(StoreError) -> [Revision]
     /// With `since`, the oldest `limit` with a greater id, otherwise the newest `limit`; oldest first.
     func decisions(of service: String, limit: Int, since: Int64?) async throws(StoreError) -> [Decision]
+    /// The load recorded of a service, oldest first.
+    /// - Parameter since: only what began later; the oldest `limit` of it. Without it the newest `limit`.
+    func loads(of service: String, limit: Int, since: Instant?) async throws(StoreError) -> [LoadRecord]
     /// `limit` and `since` as for decisions.
     func events(limit: Int, since: Int64?) async throws(StoreError) -> [FleetEvent]
 

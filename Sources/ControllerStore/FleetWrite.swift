@@ -20,6 +20,8 @@ package enum FleetWrite: Hashable, Sendable {
     case removeHost(String)
     /// What the autoscaler remembers of a service, in its own words.
     case scalerMemory(service: String, String)
+    /// A piece of the service's load, to be kept for some days.
+    case load(service: String, LoadRecord)
 }
 
 /// One part of the durable state as it is after a commit.

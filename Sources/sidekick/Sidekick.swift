@@ -34,7 +34,7 @@ struct Sidekick: AsyncParsableCommand {
                 subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),
 
             CommandGroup(name: "One host alone", subcommands: [ContainerCommand.self, RuntimeEntry.self]),
-            CommandGroup(name: "Proof", subcommands: [LoadCommand.self, AutoscalerCommand.self]),
+            CommandGroup(name: "Proof", subcommands: [LoadCommand.self, SimulateCommand.self, AutoscalerCommand.self]),
         ])
 }
 

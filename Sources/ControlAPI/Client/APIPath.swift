@@ -26,6 +26,7 @@ package enum APIPath {
     package static func rollouts(_ name: String) -> String { "\(services)/\(name)/rollouts" }
     package static func revisions(_ name: String) -> String { "\(services)/\(name)/revisions" }
     package static func decisions(_ name: String) -> String { "\(services)/\(name)/decisions" }
+    package static func loads(_ name: String) -> String { "\(services)/\(name)/load" }
     /// - Parameter replica: as `ReplicaID` describes itself, `r12`.
     package static func logs(_ replica: String) -> String { "/v1/replicas/\(replica)/logs" }
 }

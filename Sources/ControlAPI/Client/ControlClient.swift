@@ -56,6 +56,12 @@ package struct ControlClient: Sendable {
         try await transport.get(APIPath.decisions(name), query: Self.page(limit, since))
     }
 
+    /// The load recorded of a service, oldest first.
+    /// - Parameter since: nanoseconds since 1970; only what began later, and the oldest `limit` of it.
+    package func loads(_ name: String, limit: Int = 10_000, since: Int64? = nil) async throws(APIFailure) -> [LoadRecord] {
+        try await transport.get(APIPath.loads(name), query: Self.page(limit, since))
+    }
+
     /// The newest events of the fleet, oldest first; `limit` and `since` as for `decisions`.
     package func events(limit: Int = 100, since: Int64? = nil) async throws(APIFailure) -> [FleetEvent] {
         try await transport.get(APIPath.events, query: Self.page(limit, since))

@@ -93,6 +93,9 @@ struct APIServer: Sendable {
         router.get("/v1/services/:name/decisions") { request, context in
             try Self.json(try await api.decisions(try Self.name(context), try Self.page(request)))
         }
+        router.get("/v1/services/:name/load") { request, context in
+            try Self.json(try await api.loads(try Self.name(context), try Self.page(request)))
+        }
         router.get("/v1/events") { request, _ in try Self.json(try await api.events(try Self.page(request))) }
     }
 

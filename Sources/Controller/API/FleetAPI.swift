@@ -84,6 +84,16 @@ struct FleetAPI: Sendable {
         }
     }
 
+    /// - Parameter page: `since` is a time in nanoseconds since 1970.
+    func loads(_ name: String, _ page: Page) async throws(APIFailure) -> [LoadRecord] {
+        let open = try await conductor.openLoad(of: name)
+        var records = try await reading { () throws(StoreError) in
+            try await store.loads(of: name, limit: page.limit, since: page.since.map { Instant(nanoseconds: $0) })
+        }
+        if let open, records.count < page.limit, open.at.nanoseconds > page.since ?? 0 { records.append(open) }
+        return records
+    }
+
     func events(_ page: Page) async throws(APIFailure) -> [FleetEvent] {
         try await reading { () throws(StoreError) in try await store.events(limit: page.limit, since: page.since) }
     }

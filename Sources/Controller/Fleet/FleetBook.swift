@@ -13,6 +13,7 @@ struct FleetBook {
         var replicas: [ReplicaID] = []
         var load = LoadWindow()
         var scaler = ScalerState()
+        var recorder = LoadRecorder()
         /// As the newest event about room says; false until this controller recorded one.
         var lacksRoom = false
     }
@@ -153,6 +154,13 @@ extension FleetBook {
 
     mutating func forgetLoad(of host: String) {
         for name in services.keys { services[name]?.load.remove(host) }
+    }
+
+    /// Records the load the autoscaler was shown.
+    /// - Returns: a piece that is complete now, to be kept.
+    mutating func record(_ load: LoadSample, of service: String, now: Instant) -> LoadRecord? {
+        services[service]?.recorder.add(load, now: now)
+        return services[service]?.recorder.take(now: now)
     }
 
     mutating func setScaler(_ state: ScalerState, of service: String) { services[service]?.scaler = state }

@@ -48,6 +48,12 @@ extension Conductor {
         return session
     }
 
+    /// The load of the service since what was last recorded of it.
+    func openLoad(of name: String) throws(APIFailure) -> LoadRecord? {
+        guard let service = book.services[name] else { throw Self.noService(name) }
+        return service.recorder.open
+    }
+
     func requireService(_ name: String) throws(APIFailure) {
         if book.services[name] == nil { throw Self.noService(name) }
     }

@@ -58,6 +58,7 @@ extension Conductor {
             }
         }
         book.setScaler(state, of: name)
+        if let record = book.record(load.sample, of: name, now: now) { writes.append(.load(service: name, record)) }
         return writes
     }
 }

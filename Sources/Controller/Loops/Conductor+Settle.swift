@@ -46,14 +46,17 @@ extension Conductor {
         sendRoutes(of: dirty.filter { book.services[$0] != nil })
         await commitPending()
         guard !dirty.isEmpty else { return }
-        counters.rounds += 1
         let now = clock.now()
+        let names = pacing.takeDue(from: &dirty, now: now)
+        defer { awaitTurn() }
+        guard !names.isEmpty else { return }
+        counters.rounds += 1
         liveness.advance(to: now)
         var hosts = book.hostViews(liveness)
         var writes: [String: [FleetWrite]] = [:]
-        let names = dirty.sorted()
-        dirty = []
         for name in names {
+            let start = clock.now()
+            defer { pacing.looked(at: name, from: start, to: clock.now()) }
             var own = scale(name, hosts: hosts, now: now)
             guard var view = book.view(of: name) else { continue }
             for case .counts(_, let online, let standby) in own {

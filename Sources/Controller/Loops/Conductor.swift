@@ -12,6 +12,8 @@ actor Conductor {
     enum Command: Sendable {
         case session(SessionEvent)
         case tick
+        /// A service that rested has its turn.
+        case turn
         case operation(Operation)
     }
 
@@ -48,6 +50,8 @@ actor Conductor {
     var lastLiveness: [String: HostView.Liveness] = [:]
     /// Services to look at now.
     var dirty: Set<String> = []
+    var pacing = LookPacing()
+    private var turnIsDue: Instant?
     var warmUntil: [String: Instant] = [:]
     /// Services whose gateways hold requests: the autoscaler is asked out of turn.
     var urgent: Set<String> = []
@@ -107,7 +111,20 @@ actor Conductor {
         switch command {
         case .session(let event): handle(event)
         case .tick: lookAtTime()
+        case .turn: turnIsDue = nil
         case .operation(let operation): await operation.carryOut(self)
+        }
+    }
+
+    /// Comes back when the first service that rests has its turn.
+    func awaitTurn() {
+        guard let turn = pacing.nextTurn(among: dirty), turnIsDue.map({ $0 > turn }) ?? true else { return }
+        turnIsDue = turn
+        let delay = max(0, turn - clock.now())
+        let inbox = inbox
+        Task {
+            try? await Task.sleep(for: .seconds(delay))
+            inbox.put(.turn)
         }
     }
 

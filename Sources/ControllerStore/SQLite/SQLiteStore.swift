@@ -7,6 +7,8 @@ package import SidekickModel
 package struct StoreBounds: Hashable, Sendable {
     package var decisionsPerService = 2000
     package var events: Int64 = 20_000
+    /// How long a service's load is kept.
+    package var loads = Milliseconds.seconds(8 * 86_400)
     /// Old rows are removed with every so manyth one.
     package var pruneEvery: Int64 = 64
 
@@ -120,6 +122,20 @@ package final class SQLiteStore: FleetStore {
     package func decisions(of service: String, limit: Int, since: Int64?) async throws(StoreError) -> [Decision] {
         try await read("reading decisions of \(service)") { db in
             try Self.page(db, "decisions", "service = ?", [service], limit, since).map(Decision.init)
+        }
+    }
+
+    package func loads(of service: String, limit: Int, since: Instant?) async throws(StoreError) -> [LoadRecord] {
+        try await read("reading the load of \(service)") { db in
+            guard let since else {
+                return try Row.fetchAll(
+                    db, sql: "SELECT * FROM loads WHERE service = ? ORDER BY at DESC LIMIT ?", arguments: [service, limit]
+                ).reversed().map(LoadRecord.init)
+            }
+            return try Row.fetchAll(
+                db, sql: "SELECT * FROM loads WHERE service = ? AND at > ? ORDER BY at LIMIT ?",
+                arguments: [service, since.nanoseconds, limit]
+            ).map(LoadRecord.init)
         }
     }
 

@@ -5,7 +5,25 @@ enum StoreMigrations {
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("2026-11 first tables", migrate: firstTables)
+        migrator.registerMigration("2026-11 recorded load", migrate: recordedLoad)
         return migrator
+    }
+
+    /// One row for some ten seconds in which a service had requests.
+    private static func recordedLoad(_ db: Database) throws {
+        try db.execute(
+            sql: """
+                CREATE TABLE loads (
+                    service TEXT NOT NULL REFERENCES services (name) ON DELETE CASCADE,
+                    at INTEGER NOT NULL,
+                    seconds REAL NOT NULL,
+                    requests INTEGER NOT NULL,
+                    completions INTEGER NOT NULL,
+                    busy_seconds REAL NOT NULL,
+                    peak_inflight INTEGER NOT NULL,
+                    PRIMARY KEY (service, at)
+                ) STRICT, WITHOUT ROWID;
+                """)
     }
 
     /// Times are nanoseconds since 1970. `spec`, `labels` and `inputs` are JSON. Everything an operator may ask for is a column.

@@ -88,6 +88,14 @@ extension Decision {
     }
 }
 
+extension LoadRecord {
+    init(row: Row) throws {
+        self.init(
+            at: row.instant("at"), seconds: row["seconds"], requests: row["requests"], completions: row["completions"],
+            busySeconds: row["busy_seconds"], peakInflight: row["peak_inflight"])
+    }
+}
+
 extension FleetEvent {
     init(row: Row) throws {
         self.init(

@@ -32,6 +32,7 @@ struct StoreTransaction {
             try run(
                 "INSERT INTO scaler_memory VALUES (?, ?) ON CONFLICT (service) DO UPDATE SET memory = excluded.memory",
                 [service, memory])
+        case .load(let service, let record): try insert(record, of: service)
         }
     }
 
@@ -208,6 +209,16 @@ extension StoreTransaction {
                 (SELECT id FROM decisions WHERE service = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)
             """,
             [decision.service, bounds.decisionsPerService])
+    }
+
+    private func insert(_ record: LoadRecord, of service: String) throws {
+        try run(
+            "INSERT OR REPLACE INTO loads VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                service, record.at.nanoseconds, record.seconds, record.requests, record.completions, record.busySeconds,
+                record.peakInflight,
+            ])
+        try run("DELETE FROM loads WHERE service = ? AND at < ?", [service, (record.at - bounds.loads).nanoseconds])
     }
 
     private mutating func insert(_ event: FleetEvent) throws {

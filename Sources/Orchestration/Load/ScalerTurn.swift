@@ -34,12 +34,16 @@ package enum ScalerTurn {
         let answer = stepped.step(observation, configuration: configuration, now: now)
         var online = record.manualOnline ?? answer.online
         var standby = answer.standby
+        // Standbys complete what is online: where that is fixed higher than the load asks for, so many fewer are needed.
+        if configuration.standby == .auto { standby = max(0, answer.online + answer.standby - online) }
         if complete {
             scaler = stepped
         } else {
+            // Those that would only make up for a count that stays after all are none to add.
+            let ready = online + standby
             online = max(online, record.desiredOnline)
-            standby = max(standby, record.desiredStandby)
-            if online > record.desiredOnline || standby > record.desiredStandby { scaler = stepped }
+            standby = max(ready - online, record.desiredStandby)
+            if answer.online > record.desiredOnline { scaler = stepped }
         }
         var outcome = Outcome(online: online, standby: standby, decision: nil, next: answer.next)
         if online != record.desiredOnline || standby != record.desiredStandby {

@@ -28,22 +28,30 @@ package struct Placement: Sendable {
 
     /// In order of name.
     private var candidates: [Candidate]
+    /// Where in `candidates` a host is.
+    private let places: [String: Int]
     /// Whether some host is silent: what room there will be is not known then.
     let isUncertain: Bool
 
     package init(hosts: [HostView], replicas: [ReplicaView]) {
-        candidates = hosts.map { host in
-            let own = replicas.filter { $0.record.host == host.record.name && $0.record.desired != .removed }
+        // One pass over the replicas: with many of them on many hosts, one for each host would take seconds.
+        var own: [String: (replicas: Int, failing: Int)] = [:]
+        for replica in replicas {
+            if replica.record.desired != .removed { own[replica.record.host, default: (0, 0)].replicas += 1 }
+            if replica.observed?.phase == .failed, replica.failures > 0 { own[replica.record.host, default: (0, 0)].failing += 1 }
+        }
+        let ordered = hosts.map { host in
+            let own = own[host.record.name] ?? (0, 0)
             return Candidate(
                 name: host.record.name,
-                open: host.liveness == .alive && !host.record.cordoned && !host.record.draining, replicas: own.count,
-                failing: replicas.count {
-                    $0.record.host == host.record.name && $0.observed?.phase == .failed && $0.failures > 0
-                }, cpu: host.record.cpu, memory: host.record.memory,
+                open: host.liveness == .alive && !host.record.cordoned && !host.record.draining, replicas: own.replicas,
+                failing: own.failing, cpu: host.record.cpu, memory: host.record.memory,
                 freeCPU: host.record.cpu.count - host.reservedCPU.count,
                 freeMemory: host.record.memory.bytes - host.reservedMemory.bytes)
         }
-        candidates.sort { $0.name < $1.name }
+        let candidates = ordered.sorted { $0.name < $1.name }
+        places = Dictionary(candidates.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
+        self.candidates = candidates
         isUncertain = hosts.contains { $0.liveness == .unknown || $0.liveness == .suspected }
     }
 
@@ -59,10 +67,10 @@ package struct Placement: Sendable {
     }
 
     /// Whether `host`, where the replica is already, has room for what it will hold `more`.
-    func hasRoom(for more: Reservation, on host: String) -> Bool { candidates.contains { $0.name == host && $0.has(more) } }
+    func hasRoom(for more: Reservation, on host: String) -> Bool { places[host].map { candidates[$0].has(more) } ?? false }
 
     mutating func give(_ more: Reservation, on host: String) {
-        guard let index = candidates.firstIndex(where: { $0.name == host }) else { return }
+        guard let index = places[host] else { return }
         candidates[index].give(more)
     }
 

@@ -62,9 +62,12 @@ extension HostView {
 
     /// What this step's orders for `service` will hold beyond what is reserved already.
     package static func reserve(for actions: [FleetAction], of service: ServiceView, in hosts: inout [HostView]) {
+        guard actions.contains(where: { if case .event = $0 { false } else { true } }) else { return }
+        let places = Dictionary(hosts.indices.map { (hosts[$0].record.name, $0) }, uniquingKeysWith: { first, _ in first })
+        let replicas = Dictionary(service.replicas.map { ($0.record.id, $0) }, uniquingKeysWith: { first, _ in first })
         func reserve(_ revision: Int, on host: String, _ more: (Resources) -> Reservation) {
             guard let resources = service.revisions[revision]?.spec.resources,
-                let index = hosts.firstIndex(where: { $0.record.name == host })
+                let index = places[host]
             else { return }
             hosts[index].reserve(more(resources))
         }
@@ -73,7 +76,7 @@ extension HostView {
             case .create(_, let revision, let host, let desired):
                 reserve(revision, on: host) { Reservation($0, at: desired) }
             case .order(let id, let desired):
-                guard let one = service.replicas.first(where: { $0.record.id == id }) else { continue }
+                guard let one = replicas[id] else { continue }
                 reserve(one.record.revision, on: one.record.host) {
                     Reservation($0, desired: desired, observed: one.observed)
                         .beyond(Reservation($0, desired: one.record.desired, observed: one.observed))

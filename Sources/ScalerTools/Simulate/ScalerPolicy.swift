@@ -5,7 +5,7 @@ import SidekickModel
 package struct ScalerPolicy: ScalingPolicy {
     package let name = "sidekick"
     package let firstAfter = 1.0
-    package let wakesOnQueue = true
+    package let wakes = PolicyWake.onQueue
     package let startsWith: (online: Int, standby: Int)
     private let configuration: ScalerConfiguration
     private let tuning: ScalerTuning

@@ -8,7 +8,7 @@ package struct PolicyAnswer {
     package var next: Double
     package var reason: String
 
-    package init(online: Int, standby: Int, next: Double, reason: String = "") {
+    package init(online: Int, standby: Int = 0, next: Double, reason: String = "") {
         self.online = online
         self.standby = standby
         self.next = next
@@ -16,13 +16,22 @@ package struct PolicyAnswer {
     }
 }
 
+/// When a policy is asked at once.
+package enum PolicyWake {
+    case never
+    /// A request has to wait.
+    case onQueue
+    /// A request waits and there is no replica.
+    case atZero
+}
+
 /// Something that scales the simulated service: the production scaler or a baseline.
 package protocol ScalingPolicy {
     var name: String { get }
     /// Seconds until it is asked first.
     var firstAfter: Double { get }
-    /// Whether it is asked at once when a request has to wait.
-    var wakesOnQueue: Bool { get }
+    /// When it is asked out of turn.
+    var wakes: PolicyWake { get }
     var startsWith: (online: Int, standby: Int) { get }
     mutating func decide(_ observation: ScalerInput, at time: Double) -> PolicyAnswer
 }
@@ -124,13 +133,14 @@ package struct ServiceSimulation {
         (ready, standby) = policy.startsWith
         standbyTarget = standby
         result.peak = ready
+        if recordsChanges { result.changes.append((0, ready, standby, "what the first minute asks for")) }
         var nextCall = policy.firstAfter
         var lastCall = -Double.infinity
         var before = (area: 0.0, busy: 0.0, arrivals: 0, completed: 0)
         let gap = 0.01
         while true {
             var until = min(nextCall, starting.first?.time ?? .infinity, standbyStarting.first, horizon)
-            serve(until: &until, nextCall: &nextCall, wakeAfter: policy.wakesOnQueue ? lastCall + gap : nil)
+            serve(until: &until, nextCall: &nextCall, policy.wakes, wakeAfter: lastCall + gap)
             advance(to: until)
             if until >= horizon { break }
             var changed = false
@@ -161,7 +171,7 @@ package struct ServiceSimulation {
         return finished()
     }
 
-    private mutating func serve(until: inout Double, nextCall: inout Double, wakeAfter: Double?) {
+    private mutating func serve(until: inout Double, nextCall: inout Double, _ wakes: PolicyWake, wakeAfter: Double) {
         while true {
             let arrival = nextArrival < arrivals.count ? arrivals[nextArrival] : .infinity
             if completions.first <= arrival && completions.first <= until {
@@ -178,7 +188,7 @@ package struct ServiceSimulation {
                 queue.append(arrival)
                 if completions.count < room && waiting == 1 {
                     startOne(at: arrival)
-                } else if let wakeAfter {
+                } else if wakes == .onQueue || (wakes == .atZero && ready == 0 && starting.isEmpty) {
                     let wake = max(arrival, wakeAfter)
                     if wake < nextCall {
                         nextCall = wake

@@ -11,13 +11,33 @@ struct ExplainCommand: AsyncParsableCommand {
     @Argument(help: "The service's name.") var service: String
     @Option(name: [.customShort("n"), .long], help: "How many of the newest decisions.") var last = 10
     @Flag(name: .long, help: "Show each decision's inputs too.") var inputs = false
+    @Option(
+        help: ArgumentHelp(
+            "Explain the counts of that time: 14:03, 14:03:22 (the last time it was that late), or how long ago, such as 10m.",
+            valueName: "time"))
+    var at: TimeArgument?
     @Flag(name: .shortAndLong, help: "Go on with new decisions until interrupted.") var follow = false
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
+    /// As many as the controller keeps of one service, and more.
+    private static let all = 10_000
+
+    func validate() throws {
+        if at != nil, follow { throw ValidationError("--at looks back, --follow ahead: give one of them") }
+    }
+
     func run() async throws {
         let client = connection.client
-        var decisions = try await client.decisions(service, limit: last, since: nil).sorted { $0.id < $1.id }
+        var decisions = try await client.decisions(service, limit: at == nil ? last : Self.all, since: nil).sorted {
+            $0.id < $1.id
+        }
+        if let time = at?.instant(now: WallClock.now) {
+            decisions = Array(decisions.filter { $0.at <= time }.suffix(last))
+            if decisions.isEmpty {
+                throw CommandFailure(.refused, "\(service): no decision is kept from before \(WallClock.timeOfDay(time))")
+            }
+        }
         try output.show(decisions) {
             decisions.isEmpty
                 ? "\(service): no decision yet; the first one comes with the first change of a count"

@@ -125,6 +125,13 @@ extension OpenAPIDocument {
                 ])
             ),
             (
+                "LoadRecord",
+                .object([
+                    .init("at", .integer), .init("seconds", .number), .init("requests", .integer), .init("completions", .integer),
+                    .init("busySeconds", .number), .init("peakInflight", .integer),
+                ])
+            ),
+            (
                 "FleetEvent",
                 .object([
                     .init("id", .integer), .init("at", .integer),

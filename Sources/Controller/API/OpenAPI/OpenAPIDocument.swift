@@ -79,6 +79,10 @@ enum OpenAPIDocument {
             method: "get", path: "/v1/services/{name}/decisions", summary: "The autoscaler's decisions, oldest first.",
             query: ["limit", "since"], answer: .json(.array(.reference("Decision")))),
         Operation(
+            method: "get", path: "/v1/services/{name}/load",
+            summary: "The load recorded, oldest first; ‘since’ is a time in nanoseconds since 1970.",
+            query: ["limit", "since"], answer: .json(.array(.reference("LoadRecord")))),
+        Operation(
             method: "get", path: "/v1/events", summary: "What happened, oldest first.", query: ["limit", "since"],
             answer: .json(.array(.reference("FleetEvent")))),
     ]
