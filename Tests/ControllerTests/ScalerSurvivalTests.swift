@@ -49,7 +49,8 @@ import Testing
             "survival: \(before) before, \(seen) after, inputs \(memory.map { "\($0.map { "\($0.name) \($0.value)" })" } ?? "-")")
         for after in seen {
             #expect(after.online == before.online, "\(seen)")
-            #expect(after.standby == before.standby, "\(seen)")
+            // The first rise is forgotten at some time, which may be now.
+            #expect(after.standby <= before.standby, "\(seen)")
         }
     }
 
