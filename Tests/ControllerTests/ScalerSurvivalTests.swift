@@ -22,8 +22,8 @@ import Testing
         spec.replicas.max = 30
         spec.replicas.min = 0
         spec.replicas.standby = .auto
-        // Learnt.
-        spec.scale.concurrency = nil
+        // Declared: what is learnt would go on being learnt meanwhile.
+        spec.scale.concurrency = 4
         _ = try await fixture.apply(spec)
         try await drive(agent, seconds: 6)
         let before = try await settled(fixture, agent)
