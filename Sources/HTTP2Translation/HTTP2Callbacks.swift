@@ -104,8 +104,7 @@ enum HTTP2Callbacks {
         }
         nghttp2_session_callbacks_set_send_data_callback(callbacks) { _, frame, header, length, _, owner in
             guard let frame, let session = HTTP2Callbacks.owner(owner) else { return NGHTTP2_ERR_CALLBACK_FAILURE.rawValue }
-            let wrote = session.writeData(frame.pointee.hd.stream_id, UnsafeRawBufferPointer(start: header, count: 9), length)
-            return wrote ? 0 : NGHTTP2_ERR_WOULDBLOCK.rawValue
+            return session.writeData(frame.pointee.hd.stream_id, UnsafeRawBufferPointer(start: header, count: 9), length).rawValue
         }
     }
 }

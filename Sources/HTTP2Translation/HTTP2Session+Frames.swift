@@ -156,13 +156,14 @@ extension HTTP2Session {
         return (next.count, flags)
     }
 
-    /// Writes one frame of data. False when the output is full and it has to wait.
-    func writeData(_ id: Int32, _ header: UnsafeRawBufferPointer, _ count: Int) -> Bool {
-        guard output.count < settings.outputBytes, let stream = open[id] else { return false }
+    /// Writes one frame of data. It has to wait when the output is full, and is left out when its stream was broken off since.
+    func writeData(_ id: Int32, _ header: UnsafeRawBufferPointer, _ count: Int) -> nghttp2_error {
+        guard let stream = open[id], stream.outgoing.count >= count else { return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE }
+        guard output.count < settings.outputBytes else { return NGHTTP2_ERR_WOULDBLOCK }
         output.append(header)
         output.append(stream.outgoing.prefix(count))
         stream.sent(count)
-        return true
+        return nghttp2_error(0)
     }
 
     func spend(_ amount: Int) {

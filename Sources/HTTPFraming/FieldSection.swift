@@ -8,6 +8,7 @@ struct FieldSection: Sendable {
     private(set) var keepAlive = false
     private(set) var upgradeOption = false
     private(set) var upgradeField = false
+    private var upgradeIsHTTP2 = false
     private(set) var expectsContinue = false
     /// Names that `Connection` lists beyond the ones known here.
     private var named: [ByteRange] = []
@@ -22,6 +23,7 @@ struct FieldSection: Sendable {
         keepAlive = false
         upgradeOption = false
         upgradeField = false
+        upgradeIsHTTP2 = false
         expectsContinue = false
     }
 
@@ -104,7 +106,7 @@ struct FieldSection: Sendable {
             try Self.checkTransferCoding(bytes, start, end)
             chunked = true
         case .connection: try noteConnection(bytes, start, end)
-        case .upgrade: upgradeField = start < end
+        case .upgrade: noteUpgrade(bytes, start, end)
         case .expect:
             guard ByteClass.equal(bytes, start, end, "100-continue") else { throw .unsupportedExpectation }
             expectsContinue = true
@@ -152,6 +154,17 @@ struct FieldSection: Sendable {
             throw .invalidTransferCoding
         }
         throw .unsupportedTransferCoding
+    }
+
+    /// An upgrade to HTTP/2 is passed over, as one may be: behind it, requests would go past whoever forwarded it, unseen.
+    private mutating func noteUpgrade(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) {
+        guard start < end, !upgradeIsHTTP2 else { return }
+        var index = start
+        while index + 3 <= end {
+            if ByteClass.equal(bytes, index, index + 3, "h2c") { upgradeIsHTTP2 = true }
+            index += 1
+        }
+        upgradeField = !upgradeIsHTTP2
     }
 
     private mutating func noteConnection(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) throws(FramingError) {

@@ -99,6 +99,7 @@ struct TestGateway: Sendable {
     let directory: String
     /// Where it takes requests of other gateways; 0 for nowhere.
     var peerPort: UInt16 = 0
+    var shutdown: @Sendable () -> Void = {}
 
     /// Runs `body` on a thread beside a gateway that serves `services`.
     /// - Parameter greets: false for an agent that says nothing to the gateway.
@@ -118,7 +119,7 @@ struct TestGateway: Sendable {
         let running = Task { try await server.run() }
         let gateway = TestGateway(
             port: server.addresses.first?.port ?? 0, tlsPort: server.tlsAddresses.first?.port ?? 0, agent: agent,
-            directory: directory, peerPort: server.peerAddress?.port ?? 0)
+            directory: directory, peerPort: server.peerAddress?.port ?? 0, shutdown: { server.shutdown() })
         let result = await Result {
             try await onThread {
                 if greets {

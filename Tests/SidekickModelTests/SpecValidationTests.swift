@@ -13,6 +13,20 @@ struct SpecValidationTests {
         #expect(Self.valid.issues().isEmpty)
     }
 
+    @Test func `the request port's name says what is spoken there`() {
+        var spec = Self.valid
+        for (name, speaks) in [("http", PortProtocol.http1), ("h2c", .h2c), ("grpc", .h2c)] {
+            spec.ports = [name: 9000, "metrics": 9100]
+            #expect(spec.issues().isEmpty)
+            #expect(spec.requestPort?.name == name && spec.requestPort?.speaks == speaks && spec.requestPort?.number == 9000)
+        }
+        spec.health.ready = Probe()
+        spec.health.ready?.grpc = "my.package.Service"
+        #expect(spec.issues().isEmpty)
+        spec.ports = ["metrics": 9100]
+        #expect(spec.requestPort == nil)
+    }
+
     /// One change to a valid spec, and the path of the one issue it makes.
     struct Case: Sendable {
         var path: String
@@ -31,6 +45,12 @@ struct SpecValidationTests {
         Case(path: "command[1]") { $0.command = ["a", "b\0"] },
         Case(path: "ports.http") { $0.ports["http"] = 0 },
         Case(path: "ports.http") { $0.ports["http"] = 65536 },
+        Case(path: "ports.grpc") { $0.ports["grpc"] = 9000 },
+        Case(path: "ports.h2c") { $0.ports["h2c"] = 9000 },
+        Case(path: "health.ready.grpc") {
+            $0.health.ready = Probe()
+            $0.health.ready?.grpc = "*"
+        },
         Case(path: "ports.Http") { $0.ports["Http"] = 80 },
         Case(path: "ingress") { $0.ports = ["web": 80] },
         Case(path: "ingress[0].host") { $0.ingress[0].host = "Web.example.com" },

@@ -6,7 +6,7 @@
 #   deploy/bench/gateway.sh [--json] [--runs N] [--seconds N] [--rate N] [--build DIRECTORY] [CASE...]
 #
 # --build names where a release build of sidekick is (default: build one). A CASE is a pattern of names of results: only those are measured.
-# New TLS connections are full handshakes, with a P-256 certificate. Latency is measured at a fixed open-loop rate by `sidekick load`.
+# HTTP/2 comes over TLS from h2load, and goes to the same backend in HTTP/1.1. New TLS connections are full handshakes, with a P-256 certificate. Latency is measured at a fixed open-loop rate by `sidekick load`.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 json=no runs=5 seconds=4 rate=4000 build= cases=()
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
   esac
   shift
 done
-for tool in haproxy wrk jq protoc taskset openssl python3; do
+for tool in haproxy wrk h2load jq protoc taskset openssl python3; do
   command -v $tool > /dev/null || { echo "gateway.sh: $tool is missing: run deploy/setup.sh bench" >&2; exit 1; }
 done
 [ "$(nproc)" -ge 2 ] || { echo "gateway.sh: needs two cores, one for the proxy alone" >&2; exit 1; }
@@ -106,7 +106,7 @@ defaults
   http-reuse always
 frontend proxy
   bind 127.0.0.1:${port[haproxy]}
-  bind 127.0.0.1:${tls[haproxy]} ssl crt $home/bench.pem ssl-min-ver TLSv1.2 alpn http/1.1
+  bind 127.0.0.1:${tls[haproxy]} ssl crt $home/bench.pem ssl-min-ver TLSv1.2 alpn h2,http/1.1
   default_backend servers
 backend servers
   server one 127.0.0.1:$backend
@@ -128,7 +128,7 @@ http {
   upstream servers { server 127.0.0.1:$backend; keepalive 256; keepalive_requests 1000000000; }
   server {
     listen 127.0.0.1:${port[nginx]};
-    listen 127.0.0.1:${tls[nginx]} ssl;
+    listen 127.0.0.1:${tls[nginx]} ssl http2;
     ssl_certificate $certificate;
     ssl_certificate_key $key;
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -200,6 +200,16 @@ requests() {
   after=$(ticks "$name")
   if grep -qE 'Non-2xx|Socket errors' <<< "$output"; then say "$name: $(grep -E 'Non-2xx|Socket errors' <<< "$output")"; fi
   awk -v ticks=$((after - before)) -v hertz="$hertz" '/requests in/ { printf "%.0f\n", $1 * hertz / ticks }' <<< "$output"
+}
+# h2requests NAME PATH CONNECTIONS STREAMS: the same in HTTP/2 over TLS, so many streams at once on each connection
+h2requests() {
+  local name=$1 before after output
+  before=$(ticks "$name")
+  output=$(taskset -c 1 h2load -D "$seconds" -c "$3" -m "$4" "https://127.0.0.1:${tls[$name]}/$2")
+  after=$(ticks "$name")
+  grep -q 'Application protocol: h2' <<< "$output" || { say "$name does not speak h2: $output"; exit 1; }
+  grep -q ' 0 failed, 0 errored, 0 timeout' <<< "$output" || say "$name: $(grep '^requests:' <<< "$output")"
+  awk -v ticks=$((after - before)) -v hertz="$hertz" '/^requests:/ { printf "%.0f\n", $8 * hertz / ticks }' <<< "$output"
 }
 latency() { # latency NAME: p99 in ms at the fixed rate
   taskset -c 1 "$build/sidekick" load run --url "http://127.0.0.1:${port[$1]}/small" --phase "warm:$rate:1s" --phase "measured:$rate:${seconds}s" \
@@ -276,6 +286,8 @@ compare new-connections-64 "requests per core second" 1.0 more requests @ http s
 compare tls-keep-alive-64 "requests per core second" 0.8 more requests @ https small -c64
 compare tls-keep-alive-64-10KB "requests per core second" 0.8 more requests @ https large -c64
 compare tls-new-connections-64 "requests per core second" 0.8 more requests @ https small -c64 -H "Connection: close"
+compare h2-tls-64-connections-10-streams "requests per core second" null more h2requests @ small 64 10
+compare h2-tls-8-connections-100-streams-10KB "requests per core second" null more h2requests @ large 8 100
 compare "p99-at-$rate-per-second" ms 1.2 less latency @
 # resident NAME SCHEME BUDGET: of a process that has done all of the above, which is what an operator sees. No budget: null.
 resident() {

@@ -37,9 +37,12 @@ extension AgentCore {
         let connectTimeout = eager ? min(timeout, .milliseconds(100)) : timeout
         if let command = probe.order.probe.exec {
             runInside(id, probe.order, command, number)
-        } else if let path = probe.order.probe.http {
-            guard let endpoint = endpoint(id, port: "http", done) else { return }
-            Check.http(endpoint, path: path, on: loop, connectTimeout: connectTimeout, timeout: timeout, done: done)
+        } else if let question = probe.order.probe.question {
+            let port = replicas[id]?.lifecycle.assignment.spec.requestPort
+            guard let endpoint = endpoint(id, port: port?.name ?? "http", done) else { return }
+            Check.ask(
+                endpoint, question, speaking: port?.speaks ?? .http1, on: loop, connectTimeout: connectTimeout, timeout: timeout,
+                done: done)
         } else {
             guard let endpoint = endpoint(id, port: probe.order.probe.tcp ?? "http", done) else { return }
             Check.tcp(endpoint, on: loop, timeout: connectTimeout, done: done)

@@ -17,20 +17,24 @@ enum Check {
         }
     }
 
-    /// 2xx and 3xx are well.
-    static func http(
-        _ endpoint: SocketAddress, path: String, on loop: any EventLoop, connectTimeout: TimeAmount, timeout: TimeAmount,
-        done: @escaping Done
+    /// Asks one question and judges the answer.
+    static func ask(
+        _ endpoint: SocketAddress, _ question: CheckQuestion, speaking speaks: PortProtocol, on loop: any EventLoop,
+        connectTimeout: TimeAmount, timeout: TimeAmount, done: @escaping Done
     ) {
-        let answered = loop.makePromise(of: Int.self)
+        let answered = loop.makePromise(of: String?.self)
         let late = loop.scheduleTask(in: timeout) {
             answered.fail(CheckFailure("no answer within \(timeout.nanoseconds / 1_000_000) ms"))
         }
         let connected = ClientBootstrap(group: loop).connectTimeout(min(connectTimeout, timeout))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(
-                        HTTPCheckHandler(path: path, host: describe(endpoint), answered: answered))
+                    let pipeline = channel.pipeline.syncOperations
+                    let host = describe(endpoint)
+                    switch speaks {
+                    case .http1: try pipeline.addHandler(HTTPCheckHandler(question, host: host, answered: answered))
+                    case .h2c: try pipeline.addHandler(HTTP2CheckHandler(question, host: host, answered: answered))
+                    }
                 }
             }.connect(to: endpoint)
         connected.whenFailure { answered.fail($0) }
@@ -38,8 +42,7 @@ enum Check {
             late.cancel()
             connected.whenSuccess { $0.close(promise: nil) }
             switch $0 {
-            case .success(200..<400): done(nil)
-            case .success(let status): done("GET \(path) was answered \(status)")
+            case .success(let failure): done(failure)
             case .failure(let error): done(describe(error, endpoint))
             }
         }
@@ -70,20 +73,19 @@ private final class HTTPCheckHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let path: String
+    private let question: CheckQuestion
     private let host: String
-    private let answered: EventLoopPromise<Int>
+    private let answered: EventLoopPromise<String?>
     private var head: [UInt8] = []
 
-    init(path: String, host: String, answered: EventLoopPromise<Int>) {
-        self.path = path
+    init(_ question: CheckQuestion, host: String, answered: EventLoopPromise<String?>) {
+        self.question = question
         self.host = host
         self.answered = answered
     }
 
     func channelActive(context: ChannelHandlerContext) {
-        let request = "GET \(path) HTTP/1.1\r\nHost: \(host)\r\nUser-Agent: sidekick-probe\r\nConnection: close\r\n\r\n"
-        context.writeAndFlush(wrapOutboundOut(context.channel.allocator.buffer(string: request)), promise: nil)
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: question.request(host: host))), promise: nil)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -91,14 +93,14 @@ private final class HTTPCheckHandler: ChannelInboundHandler {
         // `HTTP/1.1 200`
         guard head.count >= 12 else { return }
         if head.starts(with: Array("HTTP/1.".utf8)), let status = Int(String(decoding: head[9..<12], as: UTF8.self)) {
-            answered.succeed(status)
+            answered.succeed(question.failure(status: status, body: [], fields: [:]))
         } else {
-            answered.fail(CheckFailure("GET \(path) was not answered in HTTP/1"))
+            answered.fail(CheckFailure("the request was not answered in HTTP/1"))
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        answered.fail(CheckFailure("GET \(path): the connection was closed without an answer"))
+        answered.fail(CheckFailure("the connection was closed without an answer"))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {

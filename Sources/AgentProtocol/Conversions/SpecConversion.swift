@@ -113,6 +113,7 @@ extension WireProbe {
     init(_ probe: Probe) {
         self.init()
         if let path = probe.http { http = path }
+        if let service = probe.grpc { grpc = service }
         if let port = probe.tcp { tcp = port }
         if let command = probe.exec { exec.arguments = command }
         if probe.exec?.isEmpty == true { exec = WireCommand() }
@@ -124,6 +125,7 @@ extension WireProbe {
     func model() throws(WireProblem) -> Probe {
         var probe = Probe()
         if hasHTTP { probe.http = http }
+        if hasGrpc { probe.grpc = grpc }
         if hasTcp { probe.tcp = tcp }
         if hasExec { probe.exec = exec.arguments }
         if hasEveryMs { probe.every = try milliseconds(everyMs, "probe.every") }

@@ -473,6 +473,15 @@ nonisolated struct WireProbe: Sendable {
   /// Clears the value of `failures`. Subsequent reads from it will return its default value.
   mutating func clearFailures() {self._failures = nil}
 
+  var grpc: String {
+    get {_grpc ?? String()}
+    set {_grpc = newValue}
+  }
+  /// Returns true if `grpc` has been explicitly set.
+  var hasGrpc: Bool {self._grpc != nil}
+  /// Clears the value of `grpc`. Subsequent reads from it will return its default value.
+  mutating func clearGrpc() {self._grpc = nil}
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -483,6 +492,7 @@ nonisolated struct WireProbe: Sendable {
   fileprivate var _everyMs: Int64? = nil
   fileprivate var _timeoutMs: Int64? = nil
   fileprivate var _failures: Int64? = nil
+  fileprivate var _grpc: String? = nil
 }
 
 nonisolated struct WireCommand: Sendable {
@@ -1035,7 +1045,7 @@ nonisolated extension WireHealthPolicy: SwiftProtobuf.Message, SwiftProtobuf._Me
 
 nonisolated extension WireProbe: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Probe"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}http\0\u{1}tcp\0\u{1}exec\0\u{3}every_ms\0\u{3}timeout_ms\0\u{1}failures\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}http\0\u{1}tcp\0\u{1}exec\0\u{3}every_ms\0\u{3}timeout_ms\0\u{1}failures\0\u{1}grpc\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1049,6 +1059,7 @@ nonisolated extension WireProbe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
       case 4: try { try decoder.decodeSingularInt64Field(value: &self._everyMs) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self._timeoutMs) }()
       case 6: try { try decoder.decodeSingularInt64Field(value: &self._failures) }()
+      case 7: try { try decoder.decodeSingularStringField(value: &self._grpc) }()
       default: break
       }
     }
@@ -1077,6 +1088,9 @@ nonisolated extension WireProbe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     try { if let v = self._failures {
       try visitor.visitSingularInt64Field(value: v, fieldNumber: 6)
     } }()
+    try { if let v = self._grpc {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 7)
+    } }()
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1087,6 +1101,7 @@ nonisolated extension WireProbe: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
     if lhs._everyMs != rhs._everyMs {return false}
     if lhs._timeoutMs != rhs._timeoutMs {return false}
     if lhs._failures != rhs._failures {return false}
+    if lhs._grpc != rhs._grpc {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

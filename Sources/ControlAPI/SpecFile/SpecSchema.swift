@@ -58,7 +58,9 @@ enum SpecSchema {
 
     private static var probe: [SpecField<Probe>] {
         [
-            .text("http", \.http, "a path such as /healthz"), .text("tcp", \.tcp, "a port's name"),
+            .text("http", \.http, "a path such as /healthz"),
+            .text("grpc", \.grpc, "the name of a gRPC service, or \"*\" for the server"),
+            .text("tcp", \.tcp, "a port's name"),
             SpecField(name: "exec") { tree, node, path, probe in probe.exec = tree.words(node, path, "a list of words") },
             .duration("every", \.every), .duration("timeout", \.timeout), .integer("failures", \.failures),
         ]

@@ -85,6 +85,7 @@ extension Probe {
     fileprivate func listing(_ path: String) -> [(key: String, value: String)] {
         var rows: [(key: String, value: String)] = []
         if let http { rows.append(("\(path).http", http)) }
+        if let grpc { rows.append(("\(path).grpc", grpc)) }
         if let tcp { rows.append(("\(path).tcp", tcp)) }
         if let exec { rows.append(("\(path).exec", exec.description)) }
         return rows + [

@@ -94,7 +94,7 @@ extension ReplicaLifecycle {
     /// Whether the startup probe, which has just passed, has asked the same as this one would.
     private func isAnswered(_ probe: Probe) -> Bool {
         guard let startup = startupProbe else { return false }
-        return startup.http == probe.http && startup.tcp == probe.tcp && startup.exec == probe.exec
+        return startup.http == probe.http && startup.grpc == probe.grpc && startup.tcp == probe.tcp && startup.exec == probe.exec
     }
 
     private mutating func checked(

@@ -117,10 +117,12 @@ package struct HealthPolicy: Hashable, Sendable, Codable {
     package init() {}
 }
 
-/// One repeated check of a replica; exactly one of `http`, `tcp` and `exec` is set.
+/// One repeated check of a replica; exactly one of `http`, `grpc`, `tcp` and `exec` is set.
 package struct Probe: Hashable, Sendable, Codable {
     /// A path on the request port that must answer 2xx or 3xx.
     package var http: String?
+    /// The name of a service that the server on the `grpc` port must call serving by gRPC's health protocol; `*` for the whole server.
+    package var grpc: String?
     /// A port name that must accept a connection.
     package var tcp: String?
     /// A command inside the container that must exit 0.

@@ -136,14 +136,23 @@ extension HealthPolicy {
 extension Probe {
     fileprivate func issues(at path: String, ports: [String: Int]) -> [SpecIssue] {
         var issues: [SpecIssue] = []
-        let kinds = [http != nil, tcp != nil, exec != nil].filter { $0 }.count
-        if kinds != 1 { issues.append(SpecIssue(path, "a probe has exactly one of http, tcp and exec, not \(kinds)")) }
+        let kinds = [http != nil, grpc != nil, tcp != nil, exec != nil].filter { $0 }.count
+        if kinds != 1 { issues.append(SpecIssue(path, "a probe has exactly one of http, grpc, tcp and exec, not \(kinds)")) }
         if let http {
             if !SpecText.isProbePath(http) {
                 issues.append(SpecIssue("\(path).http", "‘\(http)’ is not a path such as /healthz"))
             }
             if !ServiceSpec.requestPorts.contains(where: { ports[$0.name] != nil }) {
                 issues.append(SpecIssue("\(path).http", "needs a port named http or h2c, such as ‘ports: { http: 8080 }’"))
+            }
+        }
+        if let grpc {
+            let isName = (1...127).contains(grpc.utf8.count) && !grpc.utf8.contains { $0 <= 0x20 || $0 >= 0x7f }
+            if !isName {
+                issues.append(SpecIssue("\(path).grpc", "‘\(grpc)’ is not the name of a gRPC service, or * for the server"))
+            }
+            if ports["grpc"] == nil {
+                issues.append(SpecIssue("\(path).grpc", "needs a port named grpc, such as ‘ports: { grpc: 9000 }’"))
             }
         }
         if let tcp, ports[tcp] == nil {

@@ -50,7 +50,8 @@ extension OpenAPIDocument {
             (
                 "Probe",
                 .object([
-                    .init("http", .string, optional: true), .init("tcp", .string, optional: true),
+                    .init("http", .string, optional: true), .init("grpc", .string, optional: true),
+                    .init("tcp", .string, optional: true),
                     .init("exec", .array(.string), optional: true), .init("every", .string), .init("timeout", .string),
                     .init("failures", .integer),
                 ])
