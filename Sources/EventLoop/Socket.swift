@@ -109,6 +109,12 @@ package struct Socket: ~Copyable {
     /// 0, or the negative errno a failed connect left.
     package borrowing func takeError() -> Int32 { sk_socket_error(descriptor) }
 
+    /// Bytes that were sent and that the peer has not acknowledged; nil when that cannot be known.
+    package borrowing func unacknowledged() -> Int? {
+        let count = sk_unacknowledged(descriptor)
+        return count < 0 ? nil : Int(count)
+    }
+
     package borrowing func shutdownWrite() { _ = sk_shutdown_write(descriptor) }
 
     /// Closing will send a reset, so that the peer cannot take a cut answer for a whole one.

@@ -24,15 +24,24 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var threads: Int
     /// Connections waiting to be accepted.
     package var backlog: Int32 = 4096
-    /// Open client connections; beyond it new ones are closed at once.
+    /// Open client connections; further ones are answered 503 and closed. Fewer when the process may not have that many descriptors.
     package var maximumConnections = 50_000
     /// Memory that one service's held requests may take, in bytes.
     package var holdBytes = 64 << 20
+    /// Open connections of one client address (one /64 network of IPv6); further ones are answered 429. nil for no limit. Trusted proxies
+    /// may have any number.
+    package var connectionsPerSource: Int?
+    /// Bytes a second below which a client that sends a body or takes a response is given up, once `timeouts.slow` is used up; 0 for none.
+    package var minimumRate = 240
     package var framing = FramingLimits()
     package var http2 = HTTP2Settings()
     package var timeouts = Timeouts()
-    /// Keeps `X-Forwarded-*` fields that clients send. Only right when every client is a proxy of one's own.
+    /// Clients whose `X-Forwarded-*` and `Forwarded` fields are believed, as they are proxies of one's own. Everybody else's are dropped.
+    package var trustedProxies: [AddressRange] = []
+    /// Believes everybody's. Clients of a Unix socket are always believed.
     package var trustForwarded = false
+    /// Writes `Forwarded` (RFC 7239) beside `X-Forwarded-*`.
+    package var writesForwarded = false
     /// Where finished requests are written down; nil for nowhere.
     package var accessLog: AccessLogConfiguration?
     package var version = "0"
@@ -54,6 +63,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
         package var head: Milliseconds = .seconds(10)
         /// For a client that sends nothing of its body, or takes nothing of the response.
         package var client: Milliseconds = .seconds(30)
+        /// How much slower than `minimumRate` a client may be in all, as a span of time.
+        package var slow: Milliseconds = .seconds(10)
         /// For a replica to accept a connection.
         package var connect: Milliseconds = .seconds(2)
         /// For another host's gateway to accept a connection. Short: the next one may be as good.

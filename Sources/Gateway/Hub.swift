@@ -1,5 +1,6 @@
 import AgentProtocol
 import EventLoop
+import LinuxShims
 import Logging
 import Orchestration
 import SidekickModel
@@ -22,6 +23,9 @@ final class Hub: @unchecked Sendable {
     let unrouted = StatusCounts()
     /// Open client connections over all loops.
     let connections = Atomic<Int>(0)
+    let connectionLimit: Int
+    /// nil when a source may have any number.
+    let sources: SourceCounts?
     /// Connections refused because of a limit.
     let refusedConnections = Atomic<UInt64>(0)
     let accessLog: AccessLogWriter?
@@ -36,8 +40,20 @@ final class Hub: @unchecked Sendable {
         self.tls = tls
         self.redirect = redirect
         self.accessLog = accessLog
+        connectionLimit = Self.connectionLimit(configuration.maximumConnections, log)
+        sources = configuration.connectionsPerSource.map(SourceCounts.init)
         workers = loops.enumerated().map { Worker(index: $0.offset, loop: $0.element, hub: self, configuration: configuration) }
         control = Control(loop: controlLoop, hub: self, configuration: configuration)
+    }
+
+    /// As many as asked for, or what three quarters of the descriptors this process may have allow: the rest is for connections to
+    /// replicas.
+    private static func connectionLimit(_ wanted: Int, _ log: Logger) -> Int {
+        let descriptors = sk_raise_descriptor_limit()
+        guard descriptors >= 0, Int64(wanted) > descriptors / 4 * 3 else { return wanted }
+        let possible = max(16, Int(descriptors / 4 * 3))
+        log.notice("at most \(possible) client connections, as this process may open \(descriptors) files: see ulimit -n")
+        return possible
     }
 
     /// Does what a service's admission said. `worker` is the one whose loop is running, nil on the control loop.
@@ -56,6 +72,9 @@ final class Hub: @unchecked Sendable {
             if owner === worker { owner.refuse(id, why) } else { owner.loop.submit { owner.refuse(id, why) } }
         case .notifyHeld: onControl { $0.held(service) }
         case .notifyDrained(let replica, let number): onControl { $0.tell(.drained(replica, number: number)) }
+        case .notifyEjected(let replica, let span):
+            service.ejections.wrappingAdd(1, ordering: .relaxed)
+            log.warning("\(replica) of \(service.name) kept failing and gets no requests for \(span)")
         case .notifyUnreachable(let replica): onControl { $0.tell(.unreachable(replica)) }
         }
     }

@@ -26,6 +26,8 @@ package struct Field: Hashable, Sendable {
         case forwardedFor, forwardedProto, forwardedHost, requestID, cookie
         /// What gateways of one fleet say to each other of a request, never to anybody else.
         case peer
+        /// Another field by which a proxy says who its client is: `Forwarded`, `X-Real-Ip`, `X-Forwarded-Port`.
+        case forwarded
         /// Meant for the next hop only, by its name or because `Connection` names it: not passed on.
         case hopByHop
     }
@@ -56,12 +58,15 @@ package struct Field: Hashable, Sendable {
         case 4: return named("host") ? .host : .plain
         case 6: return named("expect") ? .expect : named("cookie") ? .cookie : .plain
         case 7: return named("upgrade") ? .upgrade : .plain
+        case 9: return named("forwarded") || named("x-real-ip") ? .forwarded : .plain
         case 10: return named("connection") ? .connection : named("keep-alive") ? .hopByHop : .plain
         case 12: return named("x-request-id") ? .requestID : .plain
         case 13: return named("sidekick-peer") ? .peer : .plain
         case 14: return named("content-length") ? .contentLength : .plain
         case 15: return named("x-forwarded-for") ? .forwardedFor : .plain
-        case 16: return named("x-forwarded-host") ? .forwardedHost : named("proxy-connection") ? .hopByHop : .plain
+        case 16:
+            if named("x-forwarded-host") { return .forwardedHost }
+            return named("x-forwarded-port") ? .forwarded : named("proxy-connection") ? .hopByHop : .plain
         case 17: return named("transfer-encoding") ? .transferEncoding : named("x-forwarded-proto") ? .forwardedProto : .plain
         default: return .plain
         }

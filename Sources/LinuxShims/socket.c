@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <linux/sockios.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -114,6 +116,12 @@ ssize_t sk_receive_descriptors(int fd, void *bytes, size_t count, int descriptor
         *descriptor_count = came;
     }
     return result;
+}
+
+int sk_unacknowledged(int fd) {
+    int count = 0;
+    int result = RESULT(ioctl(fd, SIOCOUTQ, &count));
+    return result < 0 ? result : count;
 }
 
 int sk_shutdown_write(int fd) { return RESULT(shutdown(fd, SHUT_WR)); }

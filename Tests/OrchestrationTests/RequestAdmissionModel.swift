@@ -28,7 +28,11 @@ struct RequestAdmissionModel {
 
     init(policy: AdmissionPolicy, now: Instant) {
         self.policy = policy
-        admission = ServiceAdmission(service: "web", policy: policy, now: now)
+        var outliers = OutlierPolicy()
+        outliers.failures = 2
+        outliers.first = Milliseconds(20)
+        outliers.longest = Milliseconds(100)
+        admission = ServiceAdmission(service: "web", policy: policy, outliers: outliers, now: now)
         last = now
     }
 
@@ -102,9 +106,13 @@ struct RequestAdmissionModel {
             check(!endpoint.draining, "forwarded to a draining endpoint")
             let load = flights.values.count { $0.endpoint.target == target }
             check(load < policy.concurrency ?? .max, "more than \(policy.concurrency ?? 0) on one replica")
-            let eligible = endpoints.filter { !$0.draining && avoided[$0.target] != true }
+            let ejected = ejected(now)
+            let eligible = endpoints.filter { !$0.draining && avoided[$0.target] != true && !ejected.contains($0.target) }
+            if ejected.contains(target) { check(eligible.isEmpty, "an ejected replica was chosen beside others") }
             let fewest = eligible.map { one in flights.values.count { $0.endpoint.target == one.target } }.min()
-            if avoided[target] != true, let fewest { check(load <= fewest, "not the least loaded was chosen") }
+            if avoided[target] != true, !ejected.contains(target), let fewest {
+                check(load <= fewest, "not the least loaded was chosen")
+            }
             check(flights[request] == nil, "forwarded twice")
             flights[request] = Flight(ref: ref, endpoint: endpoint, arrived: item.arrived)
         case .refuse(let request, let why):
@@ -126,7 +134,14 @@ struct RequestAdmissionModel {
             check(!flights.values.contains { $0.endpoint.replica == replica && isListed($0.endpoint) }, "not drained")
             check(reported.insert(drained.target).inserted, "reported drained twice")
         case .notifyUnreachable: break
+        case .notifyEjected(let replica, let span):
+            check(span.count <= 100, "ejected for too long")
+            check(endpoints.contains { $0.replica == replica && !$0.draining }, "ejected what gets no requests")
         }
+    }
+
+    private func ejected(_ now: Instant) -> Set<Int32> {
+        Set(admission.endpointLoads(now: now).filter { $0.ejected && !$0.draining }.map(\.target))
     }
 
     private func isListed(_ endpoint: AdmissionEndpoint) -> Bool {
@@ -136,8 +151,11 @@ struct RequestAdmissionModel {
     private mutating func checkAfter(_ event: AdmissionEvent, _ now: Instant) {
         check(admission.held == held.count, "holds \(admission.held), not \(held.count)")
         let limit = policy.concurrency ?? .max
+        let ejected = ejected(now)
+        check(ejected.count * 2 <= endpoints.count { !$0.draining }, "more than half are ejected")
         let free = endpoints.contains { one in
-            !one.draining && avoided[one.target] != true && flights.values.count { $0.endpoint.target == one.target } < limit
+            !one.draining && avoided[one.target] != true && !ejected.contains(one.target)
+                && flights.values.count { $0.endpoint.target == one.target } < limit
         }
         check(held.isEmpty || !free, "somebody waits beside a free endpoint")
         for endpoint in endpoints where endpoint.draining && !reported.contains(endpoint.target) {

@@ -114,7 +114,7 @@ final class Control: EventHandler, @unchecked Sendable {
         let list = services.values.sorted { $0.entry.name < $1.entry.name }.map { known in
             MetricsText.Service(
                 name: known.entry.name, statistics: known.entry.statistics.snapshot, load: known.entry.currentSample(now: now),
-                endpoints: endpoints(known))
+                endpoints: endpoints(known), ejections: known.entry.ejections.load(ordering: .relaxed))
         }
         let whole = MetricsText.Whole(
             unrouted: hub.unrouted.snapshot, connections: hub.connections.load(ordering: .relaxed),
@@ -124,7 +124,7 @@ final class Control: EventHandler, @unchecked Sendable {
     }
 
     private func endpoints(_ known: Known) -> [MetricsText.Endpoint] {
-        known.entry.endpointLoads.map { load in
+        known.entry.endpointLoads(now: loop.now).map { load in
             let entry = hub.replicas[load.target]
             let isSame = entry?.replica == load.replica
             return MetricsText.Endpoint(

@@ -18,9 +18,9 @@ final class ClientSession: SessionConnection {
     private var headSince: Instant?
     private var leavesAt: Instant?
 
-    init?(_ worker: Worker, _ transport: consuming Transport) {
+    init?(_ worker: Worker, _ transport: consuming Transport, _ client: ClientName) {
         guard let session = HTTP2Session(.server, worker.configuration.http2) else { return nil }
-        client = ClientName(transport, worker.configuration)
+        self.client = client
         super.init(session, worker, transport)
         do throws(SystemError) {
             try self.transport.register(worker.loop, self)

@@ -11,6 +11,7 @@ struct MetricsText {
         var statistics: ServiceStatistics.Snapshot
         var load: LoadSample
         var endpoints: [Endpoint]
+        var ejections: UInt64
     }
 
     /// One replica of it.
@@ -59,6 +60,11 @@ struct MetricsText {
         for service in services {
             histogram("sidekick_gateway_hold_seconds", [("service", service.name)], service.statistics.hold)
         }
+        each(
+            "sidekick_gateway_ejections_total", "counter", "Times a replica that kept failing was left out for a while.", services
+        ) {
+            "\($0.ejections)"
+        }
         writeReplicas(services)
     }
 
@@ -96,6 +102,10 @@ struct MetricsText {
         family("sidekick_gateway_replica_draining", "gauge", "Whether the replica gets no new requests.")
         for (labels, endpoint) in replicas {
             line("sidekick_gateway_replica_draining", labels, endpoint.load.draining ? "1" : "0")
+        }
+        family("sidekick_gateway_replica_ejected", "gauge", "Whether the replica gets no requests because it kept failing.")
+        for (labels, endpoint) in replicas {
+            line("sidekick_gateway_replica_ejected", labels, endpoint.load.ejected ? "1" : "0")
         }
         family("sidekick_gateway_replica_requests_total", "counter", "Requests a replica had that ended, by class of status.")
         for (labels, endpoint) in replicas {

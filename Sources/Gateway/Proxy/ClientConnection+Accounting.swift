@@ -1,3 +1,4 @@
+import EventLoop
 import HTTPFraming
 import Orchestration
 import SidekickModel
@@ -13,7 +14,7 @@ extension ClientConnection {
         var referer = none
         for field in scanner.fields {
             switch field.role {
-            case .requestID: if given.isEmpty { given = field.value.of(bytes) }
+            case .requestID: if given.isEmpty, HeadWriter.isID(field.value.of(bytes)) { given = field.value.of(bytes) }
             case .plain:
                 if field.isNamed("user-agent", in: bytes) { userAgent = field.value.of(bytes) }
                 if field.isNamed("referer", in: bytes) { referer = field.value.of(bytes) }
@@ -21,7 +22,7 @@ extension ClientConnection {
             }
         }
         return HeadWriter.withHexadecimal(newID) { fresh in
-            client.address.withUnsafeBytes { client in
+            logClient(bytes).withUnsafeBytes { client in
                 log.begin(
                     AccessLog.Request(
                         client: client, method: head.methodName.of(bytes), target: head.target.of(bytes),
@@ -31,6 +32,14 @@ extension ClientConnection {
                     arrived: exchange.arrived)
             }
         }
+    }
+
+    /// Who asked: the client itself, or whom a trusted proxy names.
+    private func logClient(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        guard client.isTrusted else { return client.address }
+        let values = scanner.fields.filter { $0.role == .forwardedFor }.map { $0.value.of(bytes) }
+        guard let first = ForwardedFor.client(values, trusted: worker.configuration.trusts) else { return client.address }
+        return Array(first.hostText.utf8)
     }
 
     /// Counts and logs the request that ended. `status` is what the client was answered, 0 when it got no whole response.

@@ -134,6 +134,8 @@ extension ClientConnection {
             let count = fill()
             if count == -Int(EAGAIN) { return }
             if count <= 0 { return clientEnded(count) }
+            exchange.awaitsContinue = false
+            pace.moved(count, now: worker.now)
         }
         input.rest(worker.pool)
     }
@@ -188,13 +190,16 @@ extension ClientConnection {
             guard let upstream = exchange.upstream, upstream.isConnected else { return }
             // Where both talk at once, as in a stream of messages, silence of the client is no fault as long as it takes what comes.
             let isDuplex = exchange.responseBegan && !exchange.requestDone && output.isEmpty && transport.canWrite
-            wait(!isDuplex && waitsForClient(upstream) ? timeouts.client : timeouts.replica)
+            guard isDuplex || !waitsForClient(upstream) else { return waitForClient() }
+            pace.pause(now: worker.now)
+            wait(timeouts.replica)
         default: break
         }
     }
 
     private func waitsForClient(_ upstream: UpstreamConnection) -> Bool {
         if !output.isEmpty || (exchange.responseReady > 0 && !transport.canWrite) { return true }
+        guard !exchange.awaitsContinue else { return false }
         return !exchange.requestDone && exchange.bodyReady == 0 && exchange.sent == request.count && !exchange.uploadBroken
     }
 
@@ -203,6 +208,7 @@ extension ClientConnection {
         guard phase == .exchanging, let upstream = exchange.upstream else { return abort() }
         guard upstream.isConnected else { return connectFailed() }
         let clientsFault = waitsForClient(upstream)
+        if clientsFault, !output.isEmpty || exchange.responseReady > 0, takesOn() { return }
         guard !exchange.responseBegan, output.isEmpty else { return abort() }
         endUpstream(failed: !clientsFault)
         answer(clientsFault ? .clientSilent : .replicaSilent, close: clientsFault)

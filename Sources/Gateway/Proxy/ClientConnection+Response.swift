@@ -72,6 +72,7 @@ extension ClientConnection {
         if exchange.minorVersion > 0 {
             output.append(upstream.input.prefix(head.end))
             exchange.answered = true
+            exchange.awaitsContinue = false
             _ = flush()
         }
         upstream.input.consume(head.end)
@@ -113,6 +114,7 @@ extension ClientConnection {
             transport.canWrite
             ? transport.send(worker.scratch.bytes, upstream.input.prefix(exchange.responseReady)) : -Int(EAGAIN)
         let sent = max(0, count)
+        self.sent(sent)
         if sent < head {
             output.append(worker.scratch.suffix(from: sent))
         } else {
@@ -145,6 +147,7 @@ extension ClientConnection {
             if count > 0 {
                 upstream.input.consume(count)
                 exchange.responseReady -= count
+                sent(count)
             } else if count != -Int(EAGAIN) {
                 leave()
                 return true

@@ -44,6 +44,10 @@ final class ClientConnection: EventHandler {
     /// When the head that is being read began.
     private var headBegan: Instant?
     let client: ClientName
+    var pace: ClientPace
+    /// What the client had not acknowledged when it was last looked, and what was sent since.
+    var unacknowledged: Int?
+    private var isTurnedAway = false
 
     /// One stream of a session: it carries one request.
     let isStream: Bool
@@ -56,21 +60,34 @@ final class ClientConnection: EventHandler {
         isStream = transport.isStream
         self.transport = transport
         scanner = RequestScanner(limits: worker.configuration.framing)
+        pace = ClientPace(rate: worker.configuration.minimumRate, grace: worker.configuration.timeouts.slow)
     }
 
     var id: RequestID { RequestID(UInt64(worker.index) << 56 | UInt64(slot) << 32 | UInt64(serial), isForwarded: isPeer) }
     private var isPeer: Bool { client.isPeer }
-    private var trustsForwarded: Bool { isPeer || worker.configuration.trustForwarded }
     var timeouts: GatewayConfiguration.Timeouts { worker.configuration.timeouts }
 
     func begin() {
+        guard register() else { return }
+        readHeads()
+    }
+
+    /// Answers before anything was asked, since there is no room for one more client.
+    func turnAway(_ refusal: LocalAnswer) {
+        isTurnedAway = true
+        guard register() else { return }
+        answer(refusal, close: true)
+    }
+
+    private func register() -> Bool {
         do throws(SystemError) {
             try transport.register(worker.loop, self)
         } catch {
             worker.hub.log.error("\(error)")
-            return close()
+            close()
+            return false
         }
-        readHeads()
+        return true
     }
 
     /// The client speaks HTTP/2 on the connection: a session takes it over.
@@ -78,7 +95,7 @@ final class ClientConnection: EventHandler {
         phase = .closed
         if let timer { worker.loop.cancel(timer) }
         timer = nil
-        worker.beginSession(transport.take(), early: input.bytes)
+        worker.beginSession(transport.take(), client, early: input.bytes)
         worker.closed(self)
         input.discard(worker.pool)
     }
@@ -111,18 +128,18 @@ final class ClientConnection: EventHandler {
         guard deadline <= worker.now else { return wait(until: deadline) }
         deadline = Instant(nanoseconds: .max)
         switch phase {
-        case .reading: headBegan == nil ? close() : answer(.clientSilent, close: true)
+        case .reading, .ending:
+            if !output.isEmpty, takesOn() { return }
+            phase == .ending || headBegan == nil ? close() : answer(.clientSilent, close: true)
         case .exchanging, .tunnel: exchangeTimedOut()
-        case .waiting: break
-        case .ending: close()
-        case .closed: break
+        case .waiting, .closed: break
         }
     }
 
     /// Moves the deadline. The timer itself moves only when it must ring sooner: a later deadline is found when it rings.
     func wait(_ span: Milliseconds) { wait(until: worker.now + span) }
 
-    private func wait(until new: Instant) {
+    func wait(until new: Instant) {
         deadline = new
         if let timer {
             guard new < timerAt else { return }
@@ -142,7 +159,16 @@ final class ClientConnection: EventHandler {
         guard !isReadingHeads else { return }
         isReadingHeads = true
         defer { isReadingHeads = false }
+        var turns = 0
         while phase == .reading, output.isEmpty {
+            // One who sends faster than requests are answered here gets no more than its turn.
+            turns += 1
+            guard turns <= 64 else {
+                worker.loop.later { [self] in
+                    if phase == .reading { readHeads() }
+                }
+                return
+            }
             // Peers speak HTTP/1.1 to one another: only its heads are looked at for what shows who they are.
             if !input.isEmpty, isFresh, !isStream, !isPeer {
                 switch HTTP2Preface.match(input.bytes) {
@@ -177,7 +203,7 @@ final class ClientConnection: EventHandler {
         }
         input.rest(worker.pool)
         if !output.isEmpty {
-            wait(timeouts.client)
+            waitForClient()
         } else if input.isEmpty {
             headBegan = nil
             wait(timeouts.keepAlive)
@@ -198,6 +224,8 @@ final class ClientConnection: EventHandler {
         exchange.arrived = worker.now
         exchange.body = BodyScanner(head.body, limits: worker.configuration.framing)
         exchange.requestDone = exchange.body.isDone
+        exchange.awaitsContinue = head.expectsContinue && !exchange.requestDone
+        pace.renew()
         let newID = worker.newID()
         if let log = worker.accessLog { exchange.logDraft = beginLog(log, head, newID) }
         var path = head.path.of(bytes)
@@ -225,7 +253,8 @@ final class ClientConnection: EventHandler {
         exchange.service = service
         request.clear()
         let context = HeadWriter.Context(
-            clientLines: client.lines, trustForwarded: trustsForwarded, newID: newID)
+            client: client.address, isSecure: transport.isSecure, isTrusted: client.isTrusted,
+            writesForwarded: worker.configuration.writesForwarded && !isPeer, newID: newID)
         HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
         exchange.headBytes = request.count
         input.consume(Int(head.bytes.end))
@@ -300,7 +329,7 @@ final class ClientConnection: EventHandler {
             return readHeads()
         }
         phase = .ending
-        wait(timeouts.client)
+        waitForClient()
         finishEnding()
     }
 
@@ -336,6 +365,7 @@ final class ClientConnection: EventHandler {
             let count = transport.send(output.bytes)
             if count > 0 {
                 output.consume(count)
+                sent(count)
                 if phase == .exchanging || phase == .tunnel { armExchange() }
             } else if count != -Int(EAGAIN) {
                 // Broken: epoll says so too, and that closes it where closing is safe.
@@ -385,6 +415,7 @@ final class ClientConnection: EventHandler {
         if let timer { worker.loop.cancel(timer) }
         timer = nil
         transport.close(worker.loop)
+        if isTurnedAway { worker.turnedAway() }
         input.discard(worker.pool)
         exchange = Exchange()
         worker.closed(self)

@@ -25,6 +25,8 @@ struct Exchange {
     /// The client wants its connection kept.
     var keepAlive = true
     var upgrade = false
+    /// The client sends its body when the replica says so, and neither has happened yet.
+    var awaitsContinue = false
 
     /// The request's body beyond what is in the client's `request` buffer.
     var body = BodyScanner(.none)

@@ -4,12 +4,19 @@ import HTTPFraming
 enum HeadWriter {
     /// What the gateway knows of a request beyond its head.
     struct Context {
-        /// `X-Forwarded-For` line and the like for this client, whole lines.
-        var clientLines: [UInt8]
-        var trustForwarded: Bool
+        /// The client's address in text; empty when it has none.
+        var client: [UInt8]
+        var isSecure: Bool
+        /// The client is a proxy whose forwarding fields are believed.
+        var isTrusted: Bool
+        /// Write `Forwarded` (RFC 7239) as well.
+        var writesForwarded: Bool
         /// 32 hexadecimal digits for a request that has no id.
         var newID: (UInt64, UInt64)
     }
+
+    /// The longest request id passed on.
+    static let longestID = 128
 
     static func request(
         _ head: RequestHead, _ fields: [Field], _ bytes: UnsafeRawBufferPointer, _ context: borrowing Context,
@@ -25,6 +32,9 @@ enum HeadWriter {
             out.append("\r\n")
         }
         var hasID = false
+        var hasProto = false
+        var hasHost = false
+        var hasClients = false
         // Runs of lines that stay are copied at once; the request line is the beginning of the first one.
         var run = head.isAbsolute ? firstLine(fields, head) : Int(head.bytes.start)
         for field in fields {
@@ -33,9 +43,19 @@ enum HeadWriter {
             case .plain, .contentLength, .transferEncoding, .expect, .cookie: continue
             case .host: keeps = !head.isAbsolute
             case .requestID:
-                keeps = !hasID
-                hasID = true
-            case .forwardedFor, .forwardedProto, .forwardedHost: keeps = context.trustForwarded
+                keeps = !hasID && isID(field.value.of(bytes))
+                if keeps { hasID = true }
+            case .forwardedFor:
+                // Trusted ones are joined with ours, for readers that look at one line only.
+                keeps = false
+                hasClients = hasClients || context.isTrusted
+            case .forwardedProto:
+                keeps = context.isTrusted
+                hasProto = hasProto || keeps
+            case .forwardedHost:
+                keeps = context.isTrusted
+                hasHost = hasHost || keeps
+            case .forwarded: keeps = context.isTrusted
             case .upgrade: keeps = head.upgrade
             case .connection, .hopByHop, .peer: keeps = false
             }
@@ -49,18 +69,64 @@ enum HeadWriter {
         } else if head.minorVersion == 0 {
             out.append("Connection: keep-alive\r\n")
         }
-        out.append(context.clientLines)
-        if !context.trustForwarded, !head.authority.isEmpty {
+        appendClients(hasClients ? fields : [], bytes, context.client, &out)
+        if !hasProto { out.append(context.isSecure ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n") }
+        if !hasHost, !head.authority.isEmpty {
             out.append("X-Forwarded-Host: ")
             out.append(head.authority.of(bytes))
             out.append("\r\n")
         }
+        if context.writesForwarded { appendForwarded(head, bytes, context, &out) }
         if !hasID {
             out.append("X-Request-Id: ")
             withHexadecimal(context.newID) { out.append($0) }
             out.append("\r\n")
         }
         out.append("\r\n")
+    }
+
+    /// Whether a request id may be passed on: visible ASCII that needs no quoting anywhere, and not too long.
+    static func isID(_ value: UnsafeRawBufferPointer) -> Bool {
+        guard !value.isEmpty, value.count <= longestID else { return false }
+        for byte in value where byte <= 0x20 || byte >= 0x7F || byte == 0x22 || byte == 0x5C || byte == 0x2C { return false }
+        return true
+    }
+
+    private static func appendClients(
+        _ fields: [Field], _ bytes: UnsafeRawBufferPointer, _ client: [UInt8], _ out: inout ByteQueue
+    ) {
+        var isFirst = true
+        func element(_ value: UnsafeRawBufferPointer) {
+            guard !value.isEmpty else { return }
+            out.append(isFirst ? "X-Forwarded-For: " : ", ")
+            isFirst = false
+            out.append(value)
+        }
+        for field in fields where field.role == .forwardedFor { element(field.value.of(bytes)) }
+        client.withUnsafeBytes { element($0) }
+        if !isFirst { out.append("\r\n") }
+    }
+
+    /// RFC 7239 section 4: an IPv6 address and a host are quoted. A host was checked to hold neither quotes nor backslashes.
+    private static func appendForwarded(
+        _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ context: borrowing Context, _ out: inout ByteQueue
+    ) {
+        out.append("Forwarded: for=")
+        if context.client.isEmpty {
+            out.append("unknown")
+        } else if context.client.contains(0x3A) {
+            out.append("\"[")
+            out.append(context.client)
+            out.append("]\"")
+        } else {
+            out.append(context.client)
+        }
+        if !head.authority.isEmpty {
+            out.append(";host=\"")
+            out.append(head.authority.of(bytes))
+            out.append("\"")
+        }
+        out.append(context.isSecure ? ";proto=https\r\n" : ";proto=http\r\n")
     }
 
     /// What the client is told of the connection.

@@ -39,6 +39,8 @@ struct LocalAnswer {
         answer.isTurnAway = true
         return answer
     }()
+    static let tooManyConnections = LocalAnswer(503, "too many connections are open", retryAfter: 1)
+    static let tooManyOfSource = LocalAnswer(429, "too many connections are open from this address", retryAfter: 1)
     static let stopping = LocalAnswer(503, "the gateway is stopping", retryAfter: 1)
 
     private static func reason(_ status: Int) -> StaticString {
@@ -51,6 +53,7 @@ struct LocalAnswer {
         case 413: "Content Too Large"
         case 414: "URI Too Long"
         case 417: "Expectation Failed"
+        case 429: "Too Many Requests"
         case 431: "Request Header Fields Too Large"
         case 501: "Not Implemented"
         case 502: "Bad Gateway"

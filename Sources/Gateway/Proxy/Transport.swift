@@ -174,6 +174,16 @@ struct Transport: ~Copyable {
         return count
     }
 
+    /// Bytes that were sent and that the peer has not acknowledged; nil when that cannot be known.
+    func unacknowledged() -> Int? {
+        switch channel {
+        case .plain(let socket): socket.unacknowledged()
+        case .tls(let session): session.socket.unacknowledged()
+        case .stream: nil
+        case .closed: nil
+        }
+    }
+
     // MARK: Ends
 
     var isOpen: Bool {

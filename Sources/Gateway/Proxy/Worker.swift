@@ -43,6 +43,9 @@ final class Worker: @unchecked Sendable {
     private var actions: [AdmissionAction] = []
     private var pending: [(service: ServiceEntry, action: AdmissionAction)] = []
     private var isPerforming = false
+    /// Clients that are being told that there is no room; beyond the limit they are not told.
+    private var refusing = 0
+    private static let refusingLimit = 256
     private var whenDrained: (@Sendable () -> Void)?
 
     init(index: Int, loop: EventLoop, hub: Hub, configuration: GatewayConfiguration) {
@@ -62,10 +65,16 @@ final class Worker: @unchecked Sendable {
     func watch(_ listener: Listener) throws(SystemError) { listeners.append(try ListenerHandler(listener, worker: self)) }
 
     func accepted(_ socket: consuming Socket, from kind: Listener.Kind) {
-        guard !isDraining, connectionCount < configuration.maximumConnections else { return }
+        guard !isDraining else { return }
         switch kind {
         case .clients: accepted(Transport(socket))
-        case .secureClients: handshakes?.begin(socket)
+        case .secureClients:
+            // Keys are not agreed on with one who would be turned away.
+            guard hub.connections.load(ordering: .relaxed) < hub.connectionLimit else {
+                hub.refusedConnections.wrappingAdd(1, ordering: .relaxed)
+                return
+            }
+            handshakes?.begin(socket)
         case .peers: accepted(Transport(socket), isPeer: true)
         case .admin: break
         }
@@ -74,15 +83,19 @@ final class Worker: @unchecked Sendable {
     /// A TLS client has agreed; what it speaks is told by its name in ALPN, nil for one that does not say, and then it is HTTP/1.1.
     func agreed(_ transport: consuming Transport, speaks name: String?) {
         if name == "h2" {
-            beginSession(transport, early: UnsafeRawBufferPointer(start: nil, count: 0))
+            let (name, refusal) = receive(transport)
+            guard refusal == nil else { return }
+            beginSession(transport, name, early: UnsafeRawBufferPointer(start: nil, count: 0))
         } else {
             accepted(transport)
         }
     }
 
     /// A client that speaks HTTP/2. `early` are bytes of it that were read already.
-    func beginSession(_ transport: consuming Transport, early: UnsafeRawBufferPointer) {
-        guard let session = ClientSession(self, transport) else { return hub.log.error("no memory for an HTTP/2 session") }
+    func beginSession(_ transport: consuming Transport, _ client: ClientName, early: UnsafeRawBufferPointer) {
+        guard let session = ClientSession(self, transport, client) else {
+            return hub.log.error("no memory for an HTTP/2 session")
+        }
         session.place = sessions.count
         sessions.append(session)
         hub.connections.wrappingAdd(1, ordering: .relaxed)
@@ -105,23 +118,44 @@ final class Worker: @unchecked Sendable {
     /// Takes a client's connection, whatever carries it.
     /// - Parameter isPeer: it came to the listener for other hosts' gateways.
     func accepted(_ transport: consuming Transport, isPeer: Bool = false) {
-        guard connectionCount < configuration.maximumConnections else { return transport.close(loop) }
+        let (name, refusal) = receive(transport, isPeer: isPeer)
+        // Being told that there is no room takes a place too, for a moment.
+        guard refusal == nil || refusing < Self.refusingLimit else { return transport.close(loop) }
         hub.connections.wrappingAdd(1, ordering: .relaxed)
-        let client = ClientName(transport, configuration, isPeer: isPeer)
-        add(transport, client)
+        let client = add(transport, name)
+        guard let refusal else { return client.begin() }
+        refusing += 1
+        client.turnAway(refusal)
+    }
+
+    /// A client that was turned away is gone.
+    func turnedAway() { refusing -= 1 }
+
+    /// Who a new connection is from, and why it is refused if it is.
+    private func receive(_ transport: borrowing Transport, isPeer: Bool = false) -> (ClientName, LocalAnswer?) {
+        var name = ClientName(transport, configuration, isPeer: isPeer)
+        var refusal: LocalAnswer?
+        if hub.connections.load(ordering: .relaxed) >= hub.connectionLimit {
+            refusal = .tooManyConnections
+        } else if let sources = hub.sources, !name.isTrusted, let address = transport.peerAddress() {
+            name.seat = sources.take(address)
+            if name.seat == nil { refusal = .tooManyOfSource }
+        }
+        if refusal != nil { hub.refusedConnections.wrappingAdd(1, ordering: .relaxed) }
+        return (name, refusal)
     }
 
     /// A client's session has a new stream. `client` is whose connection the session has.
     func opened(_ stream: SessionStream, client: ClientName) {
         guard !free.isEmpty || clients.count < Self.slots else { return stream.close() }
         streamCount += 1
-        add(Transport(stream), client)
+        add(Transport(stream), client).begin()
     }
 
     /// A request's id has room for so many.
     private static let slots = 1 << 24
 
-    private func add(_ transport: consuming Transport, _ name: ClientName) {
+    private func add(_ transport: consuming Transport, _ name: ClientName) -> ClientConnection {
         let slot: Int
         if let reused = free.popLast() {
             slot = reused
@@ -133,7 +167,7 @@ final class Worker: @unchecked Sendable {
         let client = ClientConnection(worker: self, slot: slot, serial: serials[slot], transport: transport, client: name)
         clients[slot] = client
         clientCount += 1
-        client.begin()
+        return client
     }
 
     func closed(_ client: ClientConnection) {
@@ -145,8 +179,6 @@ final class Worker: @unchecked Sendable {
         if client.isStream { streamCount -= 1 } else { hub.connections.wrappingSubtract(1, ordering: .relaxed) }
         reportDrained()
     }
-
-    private var connectionCount: Int { clientCount - streamCount + sessions.count }
 
     private func client(_ id: RequestID) -> ClientConnection? {
         let slot = Int(id.number >> 32 & 0xFF_FFFF)

@@ -12,6 +12,8 @@ final class ServiceEntry: Sendable {
 
     let name: String
     let statistics = ServiceStatistics()
+    /// Times a replica was ejected.
+    let ejections = Atomic<UInt64>(0)
     private let state: Mutex<State>
 
     init(name: String, policy: AdmissionPolicy, now: Instant) {
@@ -32,6 +34,6 @@ final class ServiceEntry: Sendable {
     }
 
     func currentSample(now: Instant) -> LoadSample { state.withLock { $0.admission.currentSample(now: now) } }
-    var endpointLoads: [EndpointLoad] { state.withLock { $0.admission.endpointLoads } }
+    func endpointLoads(now: Instant) -> [EndpointLoad] { state.withLock { $0.admission.endpointLoads(now: now) } }
     func takeSample(now: Instant) -> LoadSample { state.withLock { $0.admission.takeSample(now: now) } }
 }

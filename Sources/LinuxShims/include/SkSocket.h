@@ -33,6 +33,8 @@ ssize_t sk_send2(int fd, const void *first, size_t first_count, const void *seco
 ssize_t sk_send_descriptors(int fd, const void *bytes, size_t count, const int *descriptors, int descriptor_count);
 /// Receives bytes, and up to 64 descriptors that came with them, which are the caller's and close on exec.
 ssize_t sk_receive_descriptors(int fd, void *bytes, size_t count, int descriptors[64], int *descriptor_count);
+/// How many bytes that were sent the peer has not acknowledged yet.
+int sk_unacknowledged(int fd);
 /// Ends our direction of the connection.
 int sk_shutdown_write(int fd);
 int sk_close(int fd);

@@ -62,6 +62,8 @@ package struct EndpointLoad: Hashable, Sendable {
     package var target: Int32
     package var draining: Bool
     package var inFlight: Int
+    /// Gets no requests for a while because it kept failing.
+    package var ejected: Bool
 }
 
 /// How a service's requests are limited and held.
@@ -121,6 +123,8 @@ package enum AdmissionAction: Hashable, Sendable {
     case notifyHeld
     case notifyDrained(ReplicaID, number: Int64 = 0)
     case notifyUnreachable(ReplicaID)
+    /// The replica kept failing and gets no requests for this long.
+    case notifyEjected(ReplicaID, Milliseconds)
 }
 
 /// Why a request is answered 503.

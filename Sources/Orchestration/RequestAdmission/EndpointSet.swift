@@ -11,6 +11,8 @@ struct EndpointSet: Sendable {
         /// Failed connects in a row, and until when it is left alone for them.
         var failures = 0
         var avoidedUntil = Instant.zero
+        /// How its requests ended lately.
+        var outlier = OutlierRecord()
         /// Reported drained since it was marked draining.
         var reportedDrained = false
     }
@@ -31,12 +33,23 @@ struct EndpointSet: Sendable {
     }
 
     /// Whether some replica gets requests, busy or not.
-    func isServing(now: Instant) -> Bool {
-        listed.contains { !slots[$0].endpoint.draining && slots[$0].avoidedUntil <= now }
+    func isServing(now: Instant) -> Bool { listed.contains { isInReach($0, now) } }
+
+    /// The endpoint with the fewest requests in flight that may take one more, the next in turn among equals. One that is ejected only
+    /// where every other is out of reach.
+    mutating func choose(limit: Int, now: Instant) -> Int? {
+        if let best = choose(limit: limit, now: now, ejected: false) { return best }
+        guard ejected(now) > 0, !listed.contains(where: { isInReach($0, now) && !slots[$0].outlier.isEjected(now) }) else {
+            return nil
+        }
+        return choose(limit: limit, now: now, ejected: true)
     }
 
-    /// The endpoint with the fewest requests in flight that may take one more, the next in turn among equals.
-    mutating func choose(limit: Int, now: Instant) -> Int? {
+    private func isInReach(_ index: Int, _ now: Instant) -> Bool {
+        !slots[index].endpoint.draining && slots[index].avoidedUntil <= now
+    }
+
+    private mutating func choose(limit: Int, now: Instant, ejected: Bool) -> Int? {
         var best: Int?
         var fewest = limit
         let count = listed.count
@@ -45,7 +58,7 @@ struct EndpointSet: Sendable {
             let index = listed[position]
             position = position + 1 == count ? 0 : position + 1
             let inFlight = slots[index].inFlight
-            guard inFlight < fewest, !slots[index].endpoint.draining, slots[index].avoidedUntil <= now else { continue }
+            guard inFlight < fewest, isInReach(index, now), ejected || !slots[index].outlier.isEjected(now) else { continue }
             best = index
             fewest = inFlight
             cursor = position
@@ -87,14 +100,48 @@ struct EndpointSet: Sendable {
         slots[index].avoidedUntil = now + Self.avoidance(slots[index].failures)
     }
 
-    /// When the next avoided endpoint may be tried again; nil when none is avoided.
+    // MARK: Outliers
+
+    /// How a request ended that the endpoint had; true when that ejects it.
+    mutating func noteOutcome(_ ref: EndpointRef, failed: Bool, policy: OutlierPolicy, now: Instant) -> Bool {
+        let index = Int(ref.slot)
+        guard failed else {
+            slots[index].outlier.succeeded(now)
+            return false
+        }
+        guard slots[index].outlier.failed(policy, now), slots[index].isListed, !slots[index].endpoint.draining,
+            (ejected(now) + 1) * 2 <= inRotation
+        else { return false }
+        slots[index].outlier.eject(policy, now)
+        return true
+    }
+
+    /// Listed endpoints that are not draining.
+    private var inRotation: Int { listed.count { !slots[$0].endpoint.draining } }
+
+    /// How many of them are ejected.
+    func ejected(_ now: Instant) -> Int {
+        listed.count { !slots[$0].endpoint.draining && slots[$0].outlier.isEjected(now) }
+    }
+
+    /// Takes ejections back, those first that would end first, until no more than half of the endpoints are ejected.
+    private mutating func reinstateBeyondHalf(_ now: Instant) {
+        while ejected(now) * 2 > inRotation {
+            let first = listed.filter { !slots[$0].endpoint.draining && slots[$0].outlier.isEjected(now) }
+                .min { slots[$0].outlier.until < slots[$1].outlier.until }
+            guard let first else { return }
+            slots[first].outlier.reinstate()
+        }
+    }
+
+    /// When the next endpoint that is avoided or ejected may be tried again; nil when there is none.
     func nextTrial(after now: Instant) -> Instant? {
-        listed.lazy.filter { !self.slots[$0].endpoint.draining && self.slots[$0].avoidedUntil > now }
-            .map { self.slots[$0].avoidedUntil }.min()
+        listed.lazy.filter { !self.slots[$0].endpoint.draining }
+            .map { max(self.slots[$0].avoidedUntil, self.slots[$0].outlier.until) }.filter { $0 > now }.min()
     }
 
     /// Takes over the agent's set; returns the draining ones that have nothing in flight.
-    mutating func replace(_ endpoints: [AdmissionEndpoint]) -> [AdmissionEndpoint] {
+    mutating func replace(_ endpoints: [AdmissionEndpoint], now: Instant) -> [AdmissionEndpoint] {
         var old: [Int?] = listed
         var new: [Int] = []
         for endpoint in endpoints {
@@ -124,6 +171,7 @@ struct EndpointSet: Sendable {
             slots[index].isListed = false
             if slots[index].inFlight == 0 { freeSlot(index) }
         }
+        reinstateBeyondHalf(now)
         return listed.compactMap { takeDrained($0) }
     }
 

@@ -19,6 +19,7 @@ package struct ServiceAdmission: Sendable {
     /// Those that peers sent.
     private var visitors = HoldQueue()
     private var meter: LoadMeter
+    private let outliers: OutlierPolicy
     private var isRemoved = false
     /// How many waited when the agent was last told, 0 when nobody has waited since; and when that was.
     private var noticed = 0
@@ -27,7 +28,8 @@ package struct ServiceAdmission: Sendable {
     /// The agent is told of a longer queue at most this often: a busy service's queue comes and goes with every request.
     private static let noticePause = Milliseconds(10)
 
-    package init(service: String, policy: AdmissionPolicy, now: Instant) {
+    package init(service: String, policy: AdmissionPolicy, outliers: OutlierPolicy = OutlierPolicy(), now: Instant) {
+        self.outliers = outliers
         self.service = service
         self.policy = policy
         meter = LoadMeter(now: now)
@@ -50,7 +52,7 @@ package struct ServiceAdmission: Sendable {
             meter.left(now: now, refused: false)
             if held == 0 { noticed = 0 }
         case .endpoints(let list):
-            for one in endpoints.replace(list) { actions.append(.notifyDrained(one.replica, number: one.number)) }
+            for one in endpoints.replace(list, now: now) { actions.append(.notifyDrained(one.replica, number: one.number)) }
             dispatch(now, &actions)
         case .surroundings(let standby, let list):
             self.standby = standby
@@ -64,7 +66,7 @@ package struct ServiceAdmission: Sendable {
             for one in endpoints.drainedAgain() { actions.append(.notifyDrained(one.replica, number: one.number)) }
         case .removed:
             isRemoved = true
-            _ = endpoints.replace([])
+            _ = endpoints.replace([], now: now)
             peers.replace([])
             standby = 0
             while let entry = takeOldest() { refuse(entry.request, .serviceRemoved, now, &actions) }
@@ -101,12 +103,12 @@ package struct ServiceAdmission: Sendable {
     }
 
     /// What each listed endpoint has now, in the agent's order.
-    package var endpointLoads: [EndpointLoad] {
+    package func endpointLoads(now: Instant) -> [EndpointLoad] {
         endpoints.listed.map { index in
             let slot = endpoints.slots[index]
             return EndpointLoad(
                 replica: slot.endpoint.replica, target: slot.endpoint.target, draining: slot.endpoint.draining,
-                inFlight: slot.inFlight)
+                inFlight: slot.inFlight, ejected: slot.outlier.isEjected(now))
         }
     }
 
@@ -175,6 +177,7 @@ extension ServiceAdmission {
             guard endpoints[ref] != nil else { return }
             meter.finished(now: now, failed: failed)
             if !failed { endpoints.noteConnected(ref) }
+            noteOutcome(ref, failed: failed, now, &actions)
             release(ref, &actions)
         }
         dispatch(now, &actions)
@@ -207,6 +210,7 @@ extension ServiceAdmission {
         }
         guard endpoints[ref] != nil else { return }
         meter.returned(now: now)
+        noteOutcome(ref, failed: true, now, &actions)
         release(ref, &actions)
         readmit(request, arrived, now, &actions)
     }
@@ -238,6 +242,14 @@ extension ServiceAdmission {
             actions.append(.hold(request))
         }
         dispatch(now, &actions)
+    }
+
+    private mutating func noteOutcome(
+        _ ref: EndpointRef, failed: Bool, _ now: Instant, _ actions: inout [AdmissionAction]
+    ) {
+        guard endpoints.noteOutcome(ref, failed: failed, policy: outliers, now: now), let slot = endpoints[ref] else { return }
+        let left = (slot.outlier.until.nanoseconds - now.nanoseconds) / 1_000_000
+        actions.append(.notifyEjected(slot.endpoint.replica, Milliseconds(left)))
     }
 
     private mutating func release(_ ref: EndpointRef, _ actions: inout [AdmissionAction]) {
