@@ -78,6 +78,17 @@ extension WireServiceRoute {
         maxOnline = Int64(route.maxOnline)
         revision = Int64(route.revision)
         if let list = route.peers { peers = WireRoutePeers.with { $0.peers = list.map(WireRoutePeer.init) } }
+        shares = (route.shares ?? []).map { share in
+            WireRevisionShare.with {
+                $0.revision = Int64(share.revision)
+                $0.percent = Int64(share.percent)
+            }
+        }
+    }
+
+    private static func share(_ share: WireRevisionShare) throws(WireProblem) -> RevisionShare {
+        guard (0...100).contains(share.percent) else { throw WireProblem("route.shares", "\(share.percent) is no percentage") }
+        return RevisionShare(revision: try count(share.revision, "route.shares"), percent: Int(share.percent))
     }
 
     func model() throws(WireProblem) -> ServiceRoute {
@@ -87,7 +98,7 @@ extension WireServiceRoute {
             concurrency: hasConcurrency ? try count(concurrency, "route.concurrency") : nil,
             holdDeadline: try milliseconds(holdDeadlineMs, "route.holdDeadline"),
             holdLimit: try count(holdLimit, "route.holdLimit"), maxOnline: try count(maxOnline, "route.maxOnline"),
-            revision: try count(revision, "route.revision"))
+            revision: try count(revision, "route.revision"), shares: shares.isEmpty ? nil : try shares.map(Self.share))
         if hasPeers { route.peers = try peers.peers.map { (peer) throws(WireProblem) in try peer.model() } }
         return route
     }

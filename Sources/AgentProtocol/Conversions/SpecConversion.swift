@@ -141,6 +141,7 @@ extension WireRolloutPolicy {
         maxSurge = Int64(policy.maxSurge)
         maxUnavailable = Int64(policy.maxUnavailable)
         bakeMs = policy.bake.count
+        canary = (policy.canary ?? []).map { Int64($0) }
         deadlineMs = policy.deadline.count
         failures = Int64(policy.failures)
         onFailure =
@@ -153,6 +154,9 @@ extension WireRolloutPolicy {
     func apply(to policy: inout RolloutPolicy) throws(WireProblem) {
         if hasMaxSurge { policy.maxSurge = try count(maxSurge, "rollout.maxSurge") }
         if hasMaxUnavailable { policy.maxUnavailable = try count(maxUnavailable, "rollout.maxUnavailable") }
+        if !canary.isEmpty {
+            policy.canary = try canary.map { (percent) throws(WireProblem) in try count(percent, "rollout.canary") }
+        }
         if hasBakeMs { policy.bake = try milliseconds(bakeMs, "rollout.bake") }
         if hasDeadlineMs { policy.deadline = try milliseconds(deadlineMs, "rollout.deadline") }
         if hasFailures { policy.failures = try count(failures, "rollout.failures") }

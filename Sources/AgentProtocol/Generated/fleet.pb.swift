@@ -200,6 +200,20 @@ nonisolated struct WireAssignment: Sendable {
   init() {}
 }
 
+nonisolated struct WireRevisionShare: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var revision: Int64 = 0
+
+  var percent: Int64 = 0
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+}
+
 nonisolated struct WireServiceRoute: Sendable {
   // SwiftProtobuf.Message conformance is added in an extension below. See the
   // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
@@ -237,6 +251,8 @@ nonisolated struct WireServiceRoute: Sendable {
   var hasPeers: Bool {self._peers != nil}
   /// Clears the value of `peers`. Subsequent reads from it will return its default value.
   mutating func clearPeers() {self._peers = nil}
+
+  var shares: [WireRevisionShare] = []
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -603,9 +619,44 @@ nonisolated extension WireAssignment: SwiftProtobuf.Message, SwiftProtobuf._Mess
   }
 }
 
+nonisolated extension WireRevisionShare: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".RevisionShare"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}revision\0\u{1}percent\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularInt64Field(value: &self.revision) }()
+      case 2: try { try decoder.decodeSingularInt64Field(value: &self.percent) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    if self.revision != 0 {
+      try visitor.visitSingularInt64Field(value: self.revision, fieldNumber: 1)
+    }
+    if self.percent != 0 {
+      try visitor.visitSingularInt64Field(value: self.percent, fieldNumber: 2)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireRevisionShare, rhs: WireRevisionShare) -> Bool {
+    if lhs.revision != rhs.revision {return false}
+    if lhs.percent != rhs.percent {return false}
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
 nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ServiceRoute"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}generation\0\u{1}ingress\0\u{1}concurrency\0\u{3}hold_deadline_ms\0\u{3}hold_limit\0\u{3}max_online\0\u{1}revision\0\u{1}peers\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}generation\0\u{1}ingress\0\u{1}concurrency\0\u{3}hold_deadline_ms\0\u{3}hold_limit\0\u{3}max_online\0\u{1}revision\0\u{1}peers\0\u{2}\u{b}shares\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -622,6 +673,7 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
       case 7: try { try decoder.decodeSingularInt64Field(value: &self.maxOnline) }()
       case 8: try { try decoder.decodeSingularInt64Field(value: &self.revision) }()
       case 9: try { try decoder.decodeSingularMessageField(value: &self._peers) }()
+      case 20: try { try decoder.decodeRepeatedMessageField(value: &self.shares) }()
       default: break
       }
     }
@@ -659,6 +711,9 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
     try { if let v = self._peers {
       try visitor.visitSingularMessageField(value: v, fieldNumber: 9)
     } }()
+    if !self.shares.isEmpty {
+      try visitor.visitRepeatedMessageField(value: self.shares, fieldNumber: 20)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -672,6 +727,7 @@ nonisolated extension WireServiceRoute: SwiftProtobuf.Message, SwiftProtobuf._Me
     if lhs.maxOnline != rhs.maxOnline {return false}
     if lhs.revision != rhs.revision {return false}
     if lhs._peers != rhs._peers {return false}
+    if lhs.shares != rhs.shares {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

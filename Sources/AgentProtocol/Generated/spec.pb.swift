@@ -559,6 +559,8 @@ nonisolated struct WireRolloutPolicy: Sendable {
 
   var onFailure: WireOnFailure = .default
 
+  var canary: [Int64] = []
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
@@ -1139,7 +1141,7 @@ nonisolated extension WireCommand: SwiftProtobuf.Message, SwiftProtobuf._Message
 
 nonisolated extension WireRolloutPolicy: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".RolloutPolicy"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_surge\0\u{3}max_unavailable\0\u{3}bake_ms\0\u{3}deadline_ms\0\u{1}failures\0\u{3}on_failure\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}max_surge\0\u{3}max_unavailable\0\u{3}bake_ms\0\u{3}deadline_ms\0\u{1}failures\0\u{3}on_failure\0\u{2}\u{e}canary\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -1153,6 +1155,7 @@ nonisolated extension WireRolloutPolicy: SwiftProtobuf.Message, SwiftProtobuf._M
       case 4: try { try decoder.decodeSingularInt64Field(value: &self._deadlineMs) }()
       case 5: try { try decoder.decodeSingularInt64Field(value: &self._failures) }()
       case 6: try { try decoder.decodeSingularEnumField(value: &self.onFailure) }()
+      case 20: try { try decoder.decodeRepeatedInt64Field(value: &self.canary) }()
       default: break
       }
     }
@@ -1181,6 +1184,9 @@ nonisolated extension WireRolloutPolicy: SwiftProtobuf.Message, SwiftProtobuf._M
     if self.onFailure != .default {
       try visitor.visitSingularEnumField(value: self.onFailure, fieldNumber: 6)
     }
+    if !self.canary.isEmpty {
+      try visitor.visitPackedInt64Field(value: self.canary, fieldNumber: 20)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
@@ -1191,6 +1197,7 @@ nonisolated extension WireRolloutPolicy: SwiftProtobuf.Message, SwiftProtobuf._M
     if lhs._deadlineMs != rhs._deadlineMs {return false}
     if lhs._failures != rhs._failures {return false}
     if lhs.onFailure != rhs.onFailure {return false}
+    if lhs.canary != rhs.canary {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -71,6 +71,9 @@ enum SpecSchema {
             .integer("maxSurge", \.maxSurge), .integer("maxUnavailable", \.maxUnavailable), .duration("bake", \.bake),
             .duration("deadline", \.deadline), .integer("failures", \.failures),
             .choice("onFailure", \.onFailure, [.rollback, .pause]),
+            SpecField(name: "canary") { tree, node, path, policy in
+                policy.canary = tree.percentages(node, path)
+            },
         ]
     }
 

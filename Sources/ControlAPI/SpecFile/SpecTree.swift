@@ -96,6 +96,20 @@ struct SpecTree {
         return words
     }
 
+    /// A list of percentages, `10%` or `10`.
+    mutating func percentages(_ node: Node, _ path: String) -> [Int] {
+        let words = words(node, path, "a list of percentages such as [10%, 50%]")
+        var numbers: [Int] = []
+        for (index, word) in words.enumerated() {
+            if let number = Int(word.hasSuffix("%") ? word.dropLast() : word[...]) {
+                numbers.append(number)
+            } else if let item = node.sequence?[index] {
+                mismatch(item, "\(path)[\(index)]", "a percentage such as 10%")
+            }
+        }
+        return numbers
+    }
+
     private static func isPlain(_ scalar: Node.Scalar) -> Bool { scalar.style == .plain || scalar.style == .any }
 
     private static func isNull(_ node: Node) -> Bool {

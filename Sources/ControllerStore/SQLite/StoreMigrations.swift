@@ -6,6 +6,7 @@ enum StoreMigrations {
         var migrator = DatabaseMigrator()
         migrator.registerMigration("2026-11 first tables", migrate: firstTables)
         migrator.registerMigration("2026-11 recorded load", migrate: recordedLoad)
+        migrator.registerMigration("2026-11 canary steps of rollouts", migrate: canarySteps)
         return migrator
     }
 
@@ -24,6 +25,12 @@ enum StoreMigrations {
                     PRIMARY KEY (service, at)
                 ) STRICT, WITHOUT ROWID;
                 """)
+    }
+
+    private static func canarySteps(_ db: Database) throws {
+        for column in ["canary_step", "canary_percent", "canary_since"] {
+            try db.execute(sql: "ALTER TABLE rollouts ADD COLUMN \(column) INTEGER")
+        }
     }
 
     /// Times are nanoseconds since 1970. `spec`, `labels` and `inputs` are JSON. Everything an operator may ask for is a column.

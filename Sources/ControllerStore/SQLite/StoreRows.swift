@@ -75,6 +75,9 @@ extension RolloutRecord {
         failedStarts = row["failed_starts"]
         progressedAt = row.instant("progressed_at")
         finishedAt = row.instantIfAny("finished_at")
+        if let step: Int = row["canary_step"] {
+            canary = Canary(step: step, percent: row["canary_percent"] ?? 0, since: row.instantIfAny("canary_since"))
+        }
     }
 }
 

@@ -159,12 +159,14 @@ extension StoreTransaction {
         try run(
             """
             INSERT INTO rollouts
-                (service, from_revision, to_revision, phase, reason, failed_starts, started_at, progressed_at, finished_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                (service, from_revision, to_revision, phase, reason, failed_starts, started_at, progressed_at, finished_at,
+                 canary_step, canary_percent, canary_since)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
                 record.service, record.from, record.to, record.phase.rawValue, record.reason, record.failedStarts,
                 record.startedAt.nanoseconds, record.progressedAt.nanoseconds, record.finishedAt?.nanoseconds,
+                record.canary?.step, record.canary?.percent, record.canary?.since?.nanoseconds,
             ])
         var stored = record
         stored.id = db.lastInsertedRowID
@@ -174,12 +176,14 @@ extension StoreTransaction {
     private mutating func update(_ record: RolloutRecord) throws {
         try change(
             """
-            UPDATE rollouts SET phase = ?, reason = ?, failed_starts = ?, started_at = ?, progressed_at = ?, finished_at = ?
+            UPDATE rollouts SET phase = ?, reason = ?, failed_starts = ?, started_at = ?, progressed_at = ?, finished_at = ?,
+                canary_step = ?, canary_percent = ?, canary_since = ?
             WHERE id = ?
             """,
             [
                 record.phase.rawValue, record.reason, record.failedStarts, record.startedAt.nanoseconds,
-                record.progressedAt.nanoseconds, record.finishedAt?.nanoseconds, record.id,
+                record.progressedAt.nanoseconds, record.finishedAt?.nanoseconds, record.canary?.step,
+                record.canary?.percent, record.canary?.since?.nanoseconds, record.id,
             ], what: "rollout \(record.id)")
         facts.append(.rollout(record))
     }

@@ -206,7 +206,7 @@ final class Control: EventHandler, @unchecked Sendable {
         if let old, !evenOlder, service.route.generation < old.service.route.generation { service.route = old.service.route }
         let policy = AdmissionPolicy(
             concurrency: service.route.concurrency, holdDeadline: service.route.holdDeadline, holdLimit: service.route.holdLimit,
-            holdBytes: configuration.holdBytes)
+            holdBytes: configuration.holdBytes, shares: service.route.shares ?? [])
         let entry = old?.entry ?? ServiceEntry(name: name, policy: policy, now: loop.now)
         let known = Known(service: service, entry: entry)
         services[name] = known
@@ -243,7 +243,8 @@ final class Control: EventHandler, @unchecked Sendable {
             let target = hub.targets.number(of: address, speaking: endpoint.speaks)
             hub.replicas.set(endpoint.replica, revision: endpoint.revision, at: target)
             return AdmissionEndpoint(
-                replica: endpoint.replica, target: target, draining: endpoint.draining, number: endpoint.number)
+                replica: endpoint.replica, target: target, draining: endpoint.draining, number: endpoint.number,
+                revision: endpoint.revision)
         }
     }
 

@@ -56,7 +56,8 @@ package struct StreamFieldList: ~Copyable {
         for field in fields {
             switch field.role {
             case .connection, .hopByHop, .upgrade, .transferEncoding, .host, .peer: continue
-            case .plain, .contentLength, .expect, .forwardedFor, .forwardedProto, .forwardedHost, .requestID, .cookie: break
+            case .plain, .contentLength, .expect, .forwardedFor, .forwardedProto, .forwardedHost, .forwarded, .requestID, .cookie:
+                break
             }
             let start = queue.count
             for byte in field.name.of(bytes) { queue.append(byte: byte &- 0x41 < 26 ? byte | 0x20 : byte) }

@@ -80,15 +80,19 @@ package struct ApplyPlan: Hashable, Sendable {
         let serving = Self.servingRevision(of: current)
         if let running = current.rollout, !running.phase.isFinished {
             retagged = [running.to, running.from].compactMap { $0 }.filter(fits)
-            rollout = RolloutRecord(
+            var record = RolloutRecord(
                 id: 0, service: next.service, from: running.from, to: next.number, startedAt: now,
                 reason: "replacing the rollout to revision \(running.to), which was not over")
+            if running.from != nil { record.canary = Self.firstStep(of: next) }
+            rollout = record
             return
         }
         var record = RolloutRecord(
             id: 0, service: next.service, from: serving, to: next.number, startedAt: now,
             reason: restart ? "restarting every replica" : "replacing revision \(serving) by revision \(next.number)")
+        record.canary = Self.firstStep(of: next)
         if fits(serving) {
+            record.canary = nil
             retagged = [serving]
             record.phase = .succeeded
             record.finishedAt = now
@@ -96,6 +100,10 @@ package struct ApplyPlan: Hashable, Sendable {
             if self.record.stableRevision == serving { self.record.stableRevision = next.number }
         }
         rollout = record
+    }
+
+    private static func firstStep(of revision: Revision) -> RolloutRecord.Canary? {
+        revision.spec.rollout.canary?.isEmpty == false ? RolloutRecord.Canary(step: 0, percent: 0) : nil
     }
 
     private mutating func clampCounts(to spec: ServiceSpec) {

@@ -27,6 +27,8 @@ package enum RolloutSteering: Hashable, Sendable {
         rollout.reason = "resumed by an operator"
         rollout.progressedAt = now
         rollout.failedStarts = 0
+        // What was seen of a step before the pause says nothing of now.
+        rollout.canary?.since = nil
         return .change(rollout, event: event(.rolloutResumed, rollout, now))
     }
 

@@ -96,7 +96,8 @@ extension Probe {
 
 extension RolloutPolicy {
     fileprivate func listing() -> [(key: String, value: String)] {
-        [
+        let steps = (canary ?? []).map { "\($0)%" }.joined(separator: ", ")
+        return (steps.isEmpty ? [] : [("rollout.canary", steps)]) + [
             ("rollout.maxSurge", "\(maxSurge)"), ("rollout.maxUnavailable", "\(maxUnavailable)"), ("rollout.bake", "\(bake)"),
             ("rollout.deadline", "\(deadline)"), ("rollout.failures", "\(failures)"), ("rollout.onFailure", onFailure.rawValue),
         ]

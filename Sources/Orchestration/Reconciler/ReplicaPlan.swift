@@ -55,7 +55,14 @@ struct ReplicaPlan {
 
     private func isOnTrial(_ one: Standing) -> Bool { policy.wantsProof && one.revision == policy.target }
 
-    private var isProven: Bool { !policy.wantsProof || policy.fallback == nil || counted > 0 }
+    private var isProven: Bool {
+        !policy.wantsProof || policy.fallback == nil || (counted > 0 && policy.canaries == nil)
+    }
+    /// Fewest replicas of the old revision to hold on to while canary steps last: its share of the load, one where there is any.
+    private var floorOfLeavers: Int {
+        guard let canaries = policy.canaries, policy.online > 0 else { return 0 }
+        return min(max(1, policy.online - canaries), placedCounts() - canaries)
+    }
     private var total: Int { keepers.count + leavers.count + newKeepers + newLeavers }
     /// Fewest keepers to hold on to: a rollout at zero keeps one until it is decided.
     private var floorOfKeepers: Int { max(policy.online, policy.wantsProof ? 1 : 0) }
@@ -95,7 +102,8 @@ struct ReplicaPlan {
     /// full host the two would take the same room from each other for ever.
     private mutating func serveLoadByFallback(room: Int) {
         guard !isProven, let fallback = policy.fallback else { return }
-        var need = min(policy.online - policy.unavailable - leavers.count - counted, room - total)
+        let short = max(policy.online - policy.unavailable - leavers.count - counted, floorOfLeavers - leavers.count)
+        var need = min(short, room - total)
         while need > 0, promote(from: \.leavingSpares, where: { $0.revision == fallback }) {
             newLeavers += 1
             need -= 1
@@ -107,7 +115,7 @@ struct ReplicaPlan {
     }
 
     private mutating func addKeepers(room: Int) {
-        let trial = max(policy.surge, policy.unavailable, 1)
+        let trial = policy.canaries ?? max(policy.surge, policy.unavailable, 1)
         let wanted = isProven ? floorOfKeepers : min(floorOfKeepers, trial)
         var add = min(wanted - keepers.count, room - total)
         while add > 0, promote(from: \.spares, where: { _ in true }) {
@@ -130,6 +138,10 @@ struct ReplicaPlan {
         let least = policy.online - policy.unavailable
         var budget = leavers.count { !isOnTrial($0) || serves($0) } + counted - least
         var servingBudget = leavers.count(where: serves) + counted - least
+        if policy.canaries != nil {
+            budget = min(budget, leavers.count - floorOfLeavers)
+            servingBudget = min(servingBudget, leavers.count(where: serves) - floorOfLeavers)
+        }
         for one in inOrderOfLeaving(leavers) where isFree(one) {
             if policy.distrustsLeavers && !one.isReady && one.revision != policy.target {
                 release(one, .removed)

@@ -13,6 +13,8 @@ struct ReplicaPolicyInForce {
     var wantsProof = false
     /// Whether leaving replicas that are not ready go without further condition.
     var distrustsLeavers = false
+    /// While canary steps last, how many replicas of `target` there are to be; the others stay.
+    var canaries: Int?
     var bake = Milliseconds(0)
     var surge: Int
     var unavailable: Int
@@ -46,5 +48,8 @@ struct ReplicaPolicyInForce {
         let limits = service.revisions[record.revision]?.spec.replicas ?? spec?.replicas ?? ReplicaPolicy()
         online = min(max(record.desiredOnline, 0), limits.max)
         standby = max(record.desiredStandby, 0)
+        if let rollout, rollout.phase == .progressing, let canary = rollout.canary, fallback != nil {
+            canaries = CanarySteps(rollout, rules)?.wanted(canary, online: online)
+        }
     }
 }

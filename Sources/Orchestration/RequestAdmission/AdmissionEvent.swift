@@ -29,8 +29,11 @@ package struct AdmissionEndpoint: Hashable, Sendable {
     package var draining: Bool
     /// Of the agent's order about the replica, told back when it is drained.
     package var number: Int64
+    /// The service's revision it runs, which shares of requests go by.
+    package var revision: Int
 
-    package init(replica: ReplicaID, target: Int32, draining: Bool, number: Int64 = 0) {
+    package init(replica: ReplicaID, target: Int32, draining: Bool, number: Int64 = 0, revision: Int = 0) {
+        self.revision = revision
         self.replica = replica
         self.target = target
         self.draining = draining
@@ -74,8 +77,13 @@ package struct AdmissionPolicy: Hashable, Sendable {
     package var holdLimit: Int
     /// The most memory held requests may take.
     package var holdBytes: Int
+    /// How many of the requests go to which revisions; empty: to whichever endpoint has the fewest.
+    package var shares: [RevisionShare]
 
-    package init(concurrency: Int?, holdDeadline: Milliseconds, holdLimit: Int, holdBytes: Int = .max) {
+    package init(
+        concurrency: Int?, holdDeadline: Milliseconds, holdLimit: Int, holdBytes: Int = .max, shares: [RevisionShare] = []
+    ) {
+        self.shares = shares
         self.concurrency = concurrency
         self.holdDeadline = holdDeadline
         self.holdLimit = holdLimit

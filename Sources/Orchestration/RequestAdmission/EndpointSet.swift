@@ -22,6 +22,7 @@ struct EndpointSet: Sendable {
     /// Listed slots, in the agent's order.
     private(set) var listed: [Int] = []
     private var cursor = 0
+    var shares = ShareBoard()
 
     /// How long a failed endpoint is left alone: doubling, so that a dead one costs little and a restarted one is soon found.
     private static func avoidance(_ failures: Int) -> Milliseconds { Milliseconds(50 << min(failures - 1, 5)) }
@@ -35,21 +36,35 @@ struct EndpointSet: Sendable {
     /// Whether some replica gets requests, busy or not.
     func isServing(now: Instant) -> Bool { listed.contains { isInReach($0, now) } }
 
-    /// The endpoint with the fewest requests in flight that may take one more, the next in turn among equals. One that is ejected only
-    /// where every other is out of reach.
+    /// The endpoint a request goes to, nil when none may take one more: of the group whose turn it is by the shares, the one with the fewest
+    /// requests in flight, the next in turn among equals. One that is ejected only where every other is out of reach; one whose revision
+    /// has no share only where no revision that has one can be reached.
     mutating func choose(limit: Int, now: Instant) -> Int? {
-        if let best = choose(limit: limit, now: now, ejected: false) { return best }
+        if shares.isActive { return chooseByShare(limit, now) }
+        if let best = choose(limit, now, ejected: false, group: nil) { return best }
         guard ejected(now) > 0, !listed.contains(where: { isInReach($0, now) && !slots[$0].outlier.isEjected(now) }) else {
             return nil
         }
-        return choose(limit: limit, now: now, ejected: true)
+        return choose(limit, now, ejected: true, group: nil)
+    }
+
+    private mutating func chooseByShare(_ limit: Int, _ now: Instant) -> Int? {
+        let best = (0..<shares.groups).map { choose(limit, now, ejected: false, group: $0) }
+        if let group = shares.take(best.map { $0 != nil }) { return best[group] }
+        // Who has a share and is only busy is waited for.
+        let isReachable = listed.contains { index in
+            isInReach(index, now) && !slots[index].outlier.isEjected(now)
+                && shares.weight(of: shares.group(of: slots[index].endpoint.revision)) > 0
+        }
+        guard !isReachable else { return nil }
+        return choose(limit, now, ejected: false, group: nil) ?? choose(limit, now, ejected: true, group: nil)
     }
 
     private func isInReach(_ index: Int, _ now: Instant) -> Bool {
         !slots[index].endpoint.draining && slots[index].avoidedUntil <= now
     }
 
-    private mutating func choose(limit: Int, now: Instant, ejected: Bool) -> Int? {
+    private mutating func choose(_ limit: Int, _ now: Instant, ejected: Bool, group: Int?) -> Int? {
         var best: Int?
         var fewest = limit
         let count = listed.count
@@ -59,6 +74,7 @@ struct EndpointSet: Sendable {
             position = position + 1 == count ? 0 : position + 1
             let inFlight = slots[index].inFlight
             guard inFlight < fewest, isInReach(index, now), ejected || !slots[index].outlier.isEjected(now) else { continue }
+            if let group, shares.group(of: slots[index].endpoint.revision) != group { continue }
             best = index
             fewest = inFlight
             cursor = position

@@ -32,6 +32,7 @@ package struct ServiceAdmission: Sendable {
         self.outliers = outliers
         self.service = service
         self.policy = policy
+        endpoints.shares.set(policy.shares)
         meter = LoadMeter(now: now)
     }
 
@@ -60,6 +61,7 @@ package struct ServiceAdmission: Sendable {
             dispatch(now, &actions)
         case .policy(let new):
             policy = new
+            endpoints.shares.set(new.shares)
             expire(now, &actions)
             dispatch(now, &actions)
         case .reportDrained:

@@ -22,13 +22,41 @@ struct RolloutStep {
             fail("revision \(rollout.to) failed to start \(times)" + (cause.map { ": \($0)" } ?? ""), policy, now)
             return
         }
+        walk(own, policy, service, now)
         // While some host is silent, what happens there is not known: the deadline waits for it to speak or to be lost.
         guard !standings.contains(where: { $0.liveness != .alive }) else { return }
+        // A step that holds waits for nothing but time.
+        guard after.canary?.since == nil else { return }
         let since = max(after.progressedAt, service.watchedSince ?? after.progressedAt)
         if now > since + policy.deadline {
             let want = rollout.awaitedRoom.map { ", for want of room: \($0)" } ?? ""
             fail("no replica of revision \(rollout.to) became ready within \(policy.deadline)\(want)", policy, now)
         }
+    }
+
+    private mutating func walk(_ own: [Standing], _ policy: RolloutPolicy, _ service: ServiceView, _ now: Instant) {
+        guard let before = after.canary else { return }
+        guard let steps = CanarySteps(after, policy) else {
+            after.canary = nil
+            return
+        }
+        let ready = own.count { $0.isReady && !$0.isRemoving }
+        let next = steps.next(before, ready: ready, online: service.record.desiredOnline, bake: policy.bake, now: now)
+        guard next != before else { return }
+        after.canary = next
+        after.progressedAt = max(after.progressedAt, now)
+        guard next?.step != before.step || next?.percent != before.percent else { return }
+        if let next, next.percent != before.percent {
+            after.reason = "canary: \(next.percent)% of the requests go to revision \(after.to)"
+        } else if let next {
+            after.reason = "canary: \(before.percent)% went well for \(policy.bake); preparing step \(next.step + 1)"
+        } else {
+            after.reason = "the canary steps went well; replacing the rest"
+        }
+        events.append(
+            FleetEvent(
+                at: now, kind: .rolloutCanary, service: after.service, message: "rollout to revision \(after.to): \(after.reason)"
+            ))
     }
 
     private mutating func fail(_ reason: String, _ policy: RolloutPolicy, _ now: Instant) {
@@ -59,7 +87,9 @@ struct RolloutStep {
         case .progressing:
             let online = plan.keepers.count
             let serving = plan.counted
-            guard serving >= 1, serving == online || serving >= plan.policy.online else { return (rollout, []) }
+            guard after.canary == nil, serving >= 1, serving == online || serving >= plan.policy.online else {
+                return (rollout, [])
+            }
             after.phase = .succeeded
             after.reason = "revision \(rollout.to) serves alone"
             let event = FleetEvent(

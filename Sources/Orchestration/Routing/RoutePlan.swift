@@ -17,6 +17,16 @@ package enum RoutePlan {
             service: record.name, generation: generation, ingress: record.deleting ? [] : serving.spec.ingress,
             concurrency: scale.concurrency, holdDeadline: scale.holdDeadline, holdLimit: record.deleting ? 0 : scale.holdLimit,
             maxOnline: record.deleting ? 0 : record.manualOnline ?? newest.spec.replicas.max,
-            revision: record.stableRevision ?? record.revision)
+            revision: record.stableRevision ?? record.revision, shares: shares(service.rollout))
+    }
+
+    /// While canary steps last the new revision gets its step's share; when they failed, none as long as the old one can serve.
+    private static func shares(_ rollout: RolloutRecord?) -> [RevisionShare]? {
+        guard let rollout, let canary = rollout.canary, rollout.from != nil else { return nil }
+        switch rollout.phase {
+        case .progressing, .paused: return [RevisionShare(revision: rollout.to, percent: canary.percent)]
+        case .rollingBack: return [RevisionShare(revision: rollout.to, percent: 0)]
+        case .succeeded, .rolledBack, .superseded: return nil
+        }
     }
 }

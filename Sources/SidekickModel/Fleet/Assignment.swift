@@ -83,6 +83,18 @@ package struct Assignment: Hashable, Sendable, Codable {
     }
 }
 
+/// How many of a service's requests go to replicas of one revision.
+package struct RevisionShare: Hashable, Sendable, Codable {
+    package var revision: Int
+    /// 0-100. Revisions without a share have the rest together.
+    package var percent: Int
+
+    package init(revision: Int, percent: Int) {
+        self.revision = revision
+        self.percent = percent
+    }
+}
+
 /// What every host's gateway must know of a service even when it has no replica: how to route to it and how to hold.
 package struct ServiceRoute: Hashable, Sendable, Codable {
     package var service: String
@@ -100,10 +112,12 @@ package struct ServiceRoute: Hashable, Sendable, Codable {
     /// Gateways of hosts that have replicas of the service, the receiver's own among them. nil while the controller does not know: the
     /// receiver keeps those it was told before.
     package var peers: [RoutePeer]?
+    /// nil: a request goes to whichever replica has the fewest.
+    package var shares: [RevisionShare]?
 
     package init(
         service: String, generation: Int64, ingress: [IngressRule], concurrency: Int?, holdDeadline: Milliseconds,
-        holdLimit: Int, maxOnline: Int, revision: Int
+        holdLimit: Int, maxOnline: Int, revision: Int, shares: [RevisionShare]? = nil
     ) {
         self.service = service
         self.generation = generation
@@ -113,5 +127,6 @@ package struct ServiceRoute: Hashable, Sendable, Codable {
         self.holdLimit = holdLimit
         self.maxOnline = maxOnline
         self.revision = revision
+        self.shares = shares
     }
 }

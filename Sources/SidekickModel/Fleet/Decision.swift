@@ -48,6 +48,8 @@ package struct FleetEvent: Hashable, Sendable, Codable {
     package enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
         case serviceApplied, serviceDeleted, scaled
         case rolloutStarted, rolloutPaused, rolloutResumed, rolloutSucceeded, rolloutRollingBack, rolloutRolledBack
+        /// A canary step began or went well.
+        case rolloutCanary
         case replicaCreated, replicaWokenLocally, replicaFailed, replicaRemoved
         /// Replicas of the service wait because no host has room for them; they no longer do.
         case noRoom, roomFound

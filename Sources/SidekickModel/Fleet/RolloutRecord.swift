@@ -22,6 +22,22 @@ package struct RolloutRecord: Hashable, Sendable, Codable {
         }
     }
 
+    /// How far a rollout by canary steps has come.
+    package struct Canary: Hashable, Sendable, Codable {
+        /// Index into the policy's `canary`.
+        package var step: Int
+        /// Percent of requests replicas of `to` get now; 0 until the first step's replicas are ready.
+        package var percent: Int
+        /// Since when `percent` is the step's own and its replicas have been ready without a break; nil while they are not. Wall clock.
+        package var since: Instant?
+
+        package init(step: Int, percent: Int, since: Instant? = nil) {
+            self.step = step
+            self.percent = percent
+            self.since = since
+        }
+    }
+
     /// Handed out by the store, rising.
     package var id: Int64
     package var service: String
@@ -38,6 +54,8 @@ package struct RolloutRecord: Hashable, Sendable, Codable {
     /// When a replica of `to` last became ready and stayed so for the bake time, or the rollout began or resumed. Wall clock.
     package var progressedAt: Instant
     package var finishedAt: Instant?
+    /// nil without canary steps, and once they are behind it.
+    package var canary: Canary?
 
     package init(id: Int64, service: String, from: Int?, to: Int, startedAt: Instant, reason: String) {
         self.id = id
@@ -48,6 +66,7 @@ package struct RolloutRecord: Hashable, Sendable, Codable {
         self.reason = reason
         progressedAt = startedAt
         finishedAt = nil
+        canary = nil
         phase = .progressing
         failedStarts = 0
     }

@@ -145,6 +145,9 @@ package struct RolloutPolicy: Hashable, Sendable, Codable {
     package var maxUnavailable: Int = 0
     /// How long a new replica must stay ready before it counts.
     package var bake: Milliseconds = .seconds(2)
+    /// Percent of requests the new revision gets, step by step, before the old one is replaced: each step holds for `bake` with its replicas
+    /// ready throughout. nil or empty: replicas are replaced at once and the new ones get their share by their number.
+    package var canary: [Int]?
     /// The rollout fails when no new replica becomes ready for this long.
     package var deadline: Milliseconds = .seconds(60)
     /// How many failed starts of the new revision fail the rollout.

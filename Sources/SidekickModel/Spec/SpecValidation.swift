@@ -180,6 +180,13 @@ extension RolloutPolicy {
                 SpecIssue("rollout.maxSurge", "maxSurge and maxUnavailable cannot both be 0: no replica could ever be replaced"))
         }
         issues += SpecRange.check("rollout.bake", bake, .init(0) ... .seconds(86400))
+        for (index, percent) in (canary ?? []).enumerated() {
+            issues += SpecRange.check("rollout.canary[\(index)]", percent, 1...99)
+            if index > 0, let before = canary?[index - 1], percent <= before {
+                issues.append(SpecIssue("rollout.canary[\(index)]", "\(percent) is not above the step before it (\(before))"))
+            }
+        }
+        if canary?.count ?? 0 > 20 { issues.append(SpecIssue("rollout.canary", "has more than 20 steps")) }
         issues += SpecRange.check("rollout.deadline", deadline, .seconds(1) ... .seconds(86400))
         issues += SpecRange.check("rollout.failures", failures, 1...1000)
         return issues

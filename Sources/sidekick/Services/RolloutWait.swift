@@ -40,7 +40,9 @@ struct RolloutWait {
         let new = status.replicas.filter { $0.record.revision == rollout.to && $0.observed?.ready == true }.count
         let old = status.replicas.filter { $0.record.revision != rollout.to && $0.observed?.ready == true }.count
         let from = rollout.from.map { "\($0)" } ?? "none"
+        let share = rollout.canary.map { ", canary step \($0.step + 1): \($0.percent)% of requests to \(rollout.to)" } ?? ""
         return
-            "\(rollout.service): rollout \(from) → \(rollout.to) \(rollout.phase.rawValue), \(new) new and \(old) old online: \(rollout.reason)"
+            "\(rollout.service): rollout \(from) → \(rollout.to) \(rollout.phase.rawValue)\(share), \(new) new and \(old) old online: "
+            + rollout.reason
     }
 }

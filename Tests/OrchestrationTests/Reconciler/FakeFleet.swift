@@ -81,6 +81,7 @@ struct FakeFleet {
         rollout = RolloutRecord(
             id: (rollout?.id ?? 0) + 1, service: "web", from: record.stableRevision, to: record.revision, startedAt: now,
             reason: "apply")
+        if revisions[record.revision]?.spec.rollout.canary != nil { rollout?.canary = RolloutRecord.Canary(step: 0, percent: 0) }
     }
 
     func liveness(_ name: String) -> HostView.Liveness {

@@ -11,6 +11,7 @@ struct ReconcilerPropertyTests {
         let names = fleet.hosts.keys.sorted()
         fleet.revisions[1]?.spec.rollout.maxSurge = seed % 3
         fleet.revisions[1]?.spec.rollout.maxUnavailable = seed % 2
+        if seed % 3 == 0 { fleet.revisions[1]?.spec.rollout.canary = [10, 40] }
         fleet.revisions[1]?.spec.replicas.rung = seed % 5 == 0 ? .frozen : .prepared
         if seed % 2 == 0 {
             // Room for what may be online at most, on every host alone.

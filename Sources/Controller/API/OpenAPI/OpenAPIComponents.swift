@@ -101,12 +101,17 @@ extension OpenAPIDocument {
                 ])
             ),
             (
+                "Canary",
+                .object([.init("step", .integer), .init("percent", .integer), .init("since", .integer, optional: true)])
+            ),
+            (
                 "RolloutRecord",
                 .object([
                     .init("id", .integer), .init("service", .string), .init("from", .integer, optional: true),
                     .init("to", .integer), .init("phase", .words(RolloutRecord.Phase.allCases.map(\.rawValue))),
                     .init("reason", .string), .init("failedStarts", .integer), .init("startedAt", .integer),
                     .init("progressedAt", .integer), .init("finishedAt", .integer, optional: true),
+                    .init("canary", .reference("Canary"), optional: true),
                 ])
             ),
             (
