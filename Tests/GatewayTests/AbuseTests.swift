@@ -66,8 +66,10 @@ import Testing
     }
 
     @Test func `clients that send their head byte by byte are answered 408 in time`() async throws {
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
         try await TestGateway.with(
-            [TestGateway.web([try TestReplica()])], change: { $0.timeouts.head = .seconds(1) }
+            [TestGateway.web([replica])], change: { $0.timeouts.head = .seconds(1) }
         ) { gateway in
             try Self.measure("300 slow heads", gateway) {
                 let slow = (0..<300).map { _ in Self.connect(gateway.port) }
@@ -84,8 +86,10 @@ import Testing
     }
 
     @Test func `a body slower than the least rate is given up, a slow one above it is not`() async throws {
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
         try await TestGateway.with(
-            [TestGateway.web([try TestReplica()])],
+            [TestGateway.web([replica])],
             change: {
                 $0.minimumRate = 2000
                 $0.timeouts.slow = .seconds(1)
@@ -115,7 +119,9 @@ import Testing
     @Test func `ten thousand connections are open while others are served`() async throws {
         // Both ends are this process; where it may not have the descriptors, there are fewer.
         let count = try Self.raiseDescriptors(to: 32_000) ? 10_000 : 400
-        try await TestGateway.with([TestGateway.web([try TestReplica()])]) { gateway in
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
+        try await TestGateway.with([TestGateway.web([replica])]) { gateway in
             var crowd: [Int32] = []
             defer { for descriptor in crowd { close(descriptor) } }
             try Self.measure("\(count) connections", gateway) {
@@ -132,7 +138,9 @@ import Testing
     }
 
     @Test func `a head without end is refused after its first kilobytes`() async throws {
-        try await TestGateway.with([TestGateway.web([try TestReplica()])]) { gateway in
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
+        try await TestGateway.with([TestGateway.web([replica])]) { gateway in
             try Self.measure("8 heads of 100 MB", gateway) {
                 for _ in 0..<8 {
                     let client = try gateway.client()
@@ -151,7 +159,11 @@ import Testing
     }
 
     @Test func `endless chunk extensions and endless chunks cost the others nothing`() async throws {
-        try await TestGateway.with([TestGateway.web([try TestReplica()]), Self.sink()]) { gateway in
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
+        let sink = try Self.sink()
+        defer { withExtendedLifetime(sink) {} }
+        try await TestGateway.with([TestGateway.web([replica]), Self.service(sink)]) { gateway in
             try Self.measure("endless chunk extension", gateway) {
                 let client = try gateway.client()
                 client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;")
@@ -170,19 +182,24 @@ import Testing
         }
     }
 
-    /// A service whose replica reads all that comes.
-    private static func sink() throws -> GatewayService {
-        let sink = try TestReplica(9, readsBody: false) { _, connection in
+    /// A replica that reads all that comes.
+    private static func sink() throws -> TestReplica {
+        try TestReplica(9, readsBody: false) { _, connection in
             while connection.socket.read(limit: 1 << 20)?.isEmpty == false {}
             return false
         }
-        return GatewayService(
+    }
+
+    private static func service(_ sink: TestReplica) -> GatewayService {
+        GatewayService(
             route: TestGateway.route("sink", host: "sink"),
             endpoints: [GatewayEndpoint(replica: ReplicaID(9), revision: 1, address: "127.0.0.1:\(sink.port)", draining: false)])
     }
 
     @Test func `one who sends requests faster than they can be refused gets no more than its turn`() async throws {
-        try await TestGateway.with([TestGateway.web([try TestReplica()])], threads: 1) { gateway in
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
+        try await TestGateway.with([TestGateway.web([replica])], threads: 1) { gateway in
             try Self.measure("flood of refused requests", gateway) {
                 let client = try gateway.client()
                 let reader = dup(client.socket.descriptor)
@@ -201,8 +218,10 @@ import Testing
     }
 
     @Test func `beyond the limits connections are refused cleanly, by address and in all`() async throws {
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
         try await TestGateway.with(
-            [TestGateway.web([try TestReplica()])],
+            [TestGateway.web([replica])],
             change: {
                 $0.connectionsPerSource = 5
                 $0.maximumConnections = 12
@@ -250,8 +269,10 @@ import Testing
             endpoints: [
                 GatewayEndpoint(replica: ReplicaID(2), revision: 1, address: "127.0.0.1:\(replica.port)", draining: false)
             ])
+        let replica = try TestReplica()
+        defer { withExtendedLifetime(replica) {} }
         try await TestGateway.with(
-            [TestGateway.web([try TestReplica()]), big],
+            [TestGateway.web([replica]), big],
             change: {
                 $0.minimumRate = 100_000
                 $0.timeouts.slow = .seconds(1)

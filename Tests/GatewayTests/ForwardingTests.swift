@@ -22,7 +22,9 @@ struct ForwardingTests {
         + "X-Forwarded-Port: 443\r\nX-Real-IP: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n"
 
     @Test func `what a stranger says of whom it asks for is dropped`() async throws {
-        try await TestGateway.with([TestGateway.web([try Self.echo()])], change: { $0.writesForwarded = true }) { gateway in
+        let replica = try Self.echo()
+        defer { withExtendedLifetime(replica) {} }
+        try await TestGateway.with([TestGateway.web([replica])], change: { $0.writesForwarded = true }) { gateway in
             let text = try gateway.client().get(fields: Self.claims).text
             let wanted =
                 "x-forwarded-for=127.0.0.1|x-forwarded-proto=http|x-forwarded-host=a|"
@@ -34,8 +36,10 @@ struct ForwardingTests {
     @Test func `what a trusted proxy says is kept, and the proxy itself is added`() async throws {
         let path = "/tmp/sk-gw-fwd-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).log"
         defer { unlink(path) }
+        let replica = try Self.echo()
+        defer { withExtendedLifetime(replica) {} }
         try await TestGateway.with(
-            [TestGateway.web([try Self.echo()])],
+            [TestGateway.web([replica])],
             change: {
                 $0.trustedProxies = ["127.0.0.0/8", "10.0.0.0/8"].compactMap(AddressRange.init)
                 $0.accessLog = AccessLogConfiguration(path: path, format: .combined)
