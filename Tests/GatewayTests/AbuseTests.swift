@@ -168,6 +168,7 @@ import Testing
                 let client = try gateway.client()
                 client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;")
                 client.send(String(repeating: "x", count: 1000))
+                usleep(300_000)
                 #expect(try client.response().status == 400)
             }
             try Self.measure("endless chunk at full speed", gateway) {
@@ -269,10 +270,10 @@ import Testing
             endpoints: [
                 GatewayEndpoint(replica: ReplicaID(2), revision: 1, address: "127.0.0.1:\(replica.port)", draining: false)
             ])
-        let replica = try TestReplica()
-        defer { withExtendedLifetime(replica) {} }
+        let plain = try TestReplica()
+        defer { withExtendedLifetime((plain, replica)) {} }
         try await TestGateway.with(
-            [TestGateway.web([replica]), big],
+            [TestGateway.web([plain]), big],
             change: {
                 $0.minimumRate = 100_000
                 $0.timeouts.slow = .seconds(1)

@@ -39,6 +39,9 @@ final class ClientConnection: EventHandler {
     private var timerAt = Instant.zero
     private var deadline = Instant(nanoseconds: .max)
     private var isReadingHeads = false
+    private var isTurnPlanned = false
+    /// Bytes taken and thrown away since the last answer.
+    private var discarded = 0
     /// Nothing was asked on it yet.
     private var isFresh = true
     /// When the head that is being read began.
@@ -156,7 +159,7 @@ final class ClientConnection: EventHandler {
 
     /// Reads and begins requests as long as there are whole ones and none is being answered.
     func readHeads() {
-        guard !isReadingHeads else { return }
+        guard !isReadingHeads, !isTurnPlanned else { return }
         isReadingHeads = true
         defer { isReadingHeads = false }
         var turns = 0
@@ -164,9 +167,7 @@ final class ClientConnection: EventHandler {
             // One who sends faster than requests are answered here gets no more than its turn.
             turns += 1
             guard turns <= 64 else {
-                worker.loop.later { [self] in
-                    if phase == .reading { readHeads() }
-                }
+                planTurn()
                 return
             }
             // Peers speak HTTP/1.1 to one another: only its heads are looked at for what shows who they are.
@@ -210,6 +211,16 @@ final class ClientConnection: EventHandler {
         } else if headBegan == nil {
             headBegan = worker.now
             wait(timeouts.head)
+        }
+    }
+
+    /// Goes on with reading heads after everybody else had a turn. At most one turn is planned, however often the socket tells of more.
+    private func planTurn() {
+        guard !isTurnPlanned else { return }
+        isTurnPlanned = true
+        worker.loop.later { [self] in
+            isTurnPlanned = false
+            if phase == .reading { readHeads() }
         }
     }
 
@@ -342,14 +353,13 @@ final class ClientConnection: EventHandler {
             transport.endWriting()
             wait(Milliseconds(1000))
         }
-        var taken = 0
         while transport.canRead, phase == .ending {
             input.discard(worker.pool)
             let count = fill()
-            taken += max(0, count)
+            discarded += max(0, count)
             if count == -Int(EAGAIN) { break }
             // One who goes on sending without reading is cut off.
-            if count <= 0 || taken > 1 << 20 { return close() }
+            if count <= 0 || discarded > 1 << 20 { return close() }
         }
         input.discard(worker.pool)
     }
