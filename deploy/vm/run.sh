@@ -42,7 +42,7 @@ initramfs() { # busybox and the modules a disk and containers need
   mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/root" "$root/lib/modules"
   cp "$(type -P busybox)" "$root/bin/busybox"
   cp "$here/init" "$root/init"
-  for module in virtio_pci virtio_blk overlay bridge veth nf_tables nft_masq nft_chain_nat nft_ct nft_reject_inet tun sch_tbf sch_ingress act_police cls_u32 cls_matchall; do
+  for module in virtio_pci virtio_blk overlay bridge veth nf_tables nft_masq nft_chain_nat nft_ct nft_redir nft_reject_inet tun sch_tbf sch_ingress act_police cls_u32 cls_matchall; do
     modprobe -d "$cache/kernel" -S "$release" --show-depends "$module" 2>/dev/null | awk '$1 == "insmod" { print $2 }' || true
   done | awk '!seen[$0]++' > "$work/modules"
   while read -r module; do
