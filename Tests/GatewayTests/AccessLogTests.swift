@@ -128,14 +128,18 @@ struct AccessLogTests {
 
     @Test func `a log that takes nothing holds up no request, and what is lost is counted`() async throws {
         let replica = try TestReplica()
-        let path = Self.temporary("pipe")
+        let directory = Self.temporary("stuck")
+        #expect(mkdir(directory, 0o700) == 0)
+        let path = directory + "/pipe"
         let admin = Self.temporary("admin.sock")
         #expect(mkfifo(path, 0o600) == 0)
         let reader = open(path, O_RDWR | O_CLOEXEC)
+        // The gateway gave up waiting for its writer, which goes on when the reader leaves: with the directory gone it makes no new file.
         defer {
-            close(reader)
             unlink(path)
+            rmdir(directory)
             unlink(admin)
+            close(reader)
         }
         try await TestGateway.with(
             [TestGateway.web([replica])], threads: 1,
