@@ -24,7 +24,8 @@ struct SimulateCommand: AsyncParsableCommand {
     var recorded: String?
     @Option(help: ArgumentHelp("What to compare with: fixed, hpa, kpa, or none.", valueName: "names")) var against =
         "fixed,hpa,kpa"
-    @Option(name: .customLong("service-time"), help: "Mean time one request takes.") var serviceTime: DurationArgument?
+    @Option(name: .customLong("service-time"), help: "Mean time one request takes. (default: as recorded, else 100ms)")
+    var serviceTime: DurationArgument?
     @Option(help: "Standard deviation over mean of the time requests take.") var variation = 1.0
     @Option(help: "Requests one replica serves at full speed, where the spec leaves it to be learnt.") var capacity = 8
     @Option(help: "How long a replica takes from nothing.") var cold = DurationArgument(Milliseconds(2000))
