@@ -125,8 +125,8 @@ struct StrictReader {
                 start: "\(text(head.methodName)) \(text(head.target))",
                 fields: requestScanner.fields.map { "\(text($0.name)): \(trimmed(text($0.value)))" }),
             framing: head.body, end: Int(head.bytes.end),
-            stops: !head.keepAlive || head.upgrade || hasProxyConnection(requestScanner.fields, bytes),
-            isBeyondReference: head.method == .other || head.upgrade || !plain)
+            stops: !head.keepAlive || head.upgrade || has("proxy-connection", requestScanner.fields, bytes),
+            isBeyondReference: head.method == .other || has("upgrade", requestScanner.fields, bytes) || !plain)
     }
 
     private mutating func scanResponse(_ bytes: UnsafeRawBufferPointer, _ method: String) throws(FramingError) -> Head? {
@@ -136,14 +136,15 @@ struct StrictReader {
             message: SeenMessage(
                 start: "\(head.status)",
                 fields: responseScanner.fields.map { "\(text($0.name)): \(trimmed(text($0.value)))" }),
-            framing: head.body, end: head.end, stops: !head.keepAlive || hasProxyConnection(responseScanner.fields, bytes),
+            framing: head.body, end: head.end, stops: !head.keepAlive || has("proxy-connection", responseScanner.fields, bytes),
             isInterim: head.isInterim,
             isBeyondReference: head.status == 101)
     }
 
-    /// The reference takes `Proxy-Connection` for `Connection`; RFC 9112 appendix C.2.2 has it ignored, and so do we.
-    private func hasProxyConnection(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
-        fields.contains { String(decoding: $0.name.of(bytes), as: UTF8.self).lowercased() == "proxy-connection" }
+    /// Fields that the reference heeds and we must not. It takes `Proxy-Connection` for `Connection`; RFC 9112 appendix C.2.2 has it
+    /// ignored. It stops at any `Upgrade` that `Connection` names; RFC 9110 section 7.8 has it ignored in HTTP/1.0, and we pass over h2c.
+    private func has(_ name: String, _ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
+        fields.contains { String(decoding: $0.name.of(bytes), as: UTF8.self).lowercased() == name }
     }
 
     /// The data of a chunked body whose framing was accepted, as far as it goes.
