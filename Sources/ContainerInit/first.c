@@ -108,6 +108,23 @@ static int use_terminal(const struct plan *plan, int owner, struct streams *stre
     return 0;
 }
 
+static uint64_t await_start(int event) {
+    uint64_t value;
+    ssize_t got;
+    do got = read(event, &value, sizeof value);
+    while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof value) _exit(1);
+    return value;
+}
+
+// Execs while the container is still being prepared, if the guard will stop us there. Returns when it will not or the exec failed: that is
+// then told at the start.
+static void exec_early(const struct plan *plan, int start) {
+    struct sk_message settled = {.kind = SK_INNER_SETTLED, .version = SK_PLAN_VERSION};
+    if (wire_send(guard_socket, &settled, NULL, 0) < 0) _exit(1);
+    if (await_start(start) == SK_GO_EXEC) process_exec(plan);
+}
+
 // Settles, says so, and holds until the start event; the guard sees the exec as the end of `status`.
 static _Noreturn void hold_and_exec(const struct plan *plan, const int *fds) {
     int keep[4] = {guard_socket, fds[fd_start], fds[fd_status]};
@@ -115,13 +132,10 @@ static _Noreturn void hold_and_exec(const struct plan *plan, const int *fds) {
     if (plan->head->flags & SK_PLAN_INPUT) streams.input = fds[fd_binds];
     if (plan->head->flags & SK_PLAN_TERMINAL && use_terminal(plan, guard_socket, &streams) < 0) give_up();
     if (process_settle(plan, streams, keep, 3) < 0) give_up();
+    if (plan->head->flags & SK_PLAN_HOLD_AFTER_EXEC) exec_early(plan, fds[fd_start]);
     struct sk_message held = {.kind = SK_INNER_HELD, .version = SK_PLAN_VERSION};
     if (wire_send(guard_socket, &held, NULL, 0) < 0) _exit(1);
-    uint64_t starts;
-    ssize_t got;
-    do got = read(fds[fd_start], &starts, sizeof starts);
-    while (got < 0 && errno == EINTR);
-    if (got != (ssize_t)sizeof starts) _exit(1);
+    await_start(fds[fd_start]);
     process_exec(plan);
     wire_send(fds[fd_status], &failure, NULL, 0);
     _exit(failure.code == ENOENT ? 127 : 126);
@@ -198,6 +212,9 @@ static void reap(pid_t program) {
 static _Noreturn void serve(pid_t program) {
     sigset_t all;
     sigfillset(&all);
+    // Stops and continuations of children are not ours to act on: a start should wake only the program.
+    struct sigaction ends = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDSTOP};
+    sigaction(SIGCHLD, &ends, NULL);
     int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0) _exit(1);
     prctl(PR_SET_NAME, "sidekick-pid1", 0, 0, 0);

@@ -10,6 +10,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -26,7 +28,7 @@
 
 enum { most_peers = 8, piece = 8192 };
 // What an epoll event is about; peers follow from `tag_peer`.
-enum { tag_listener, tag_first, tag_first_end, tag_status, tag_output, tag_error, tag_peer, tag_client = tag_peer + most_peers };
+enum { tag_listener, tag_first, tag_first_end, tag_status, tag_trace, tag_start, tag_output, tag_error, tag_peer, tag_client = tag_peer + most_peers };
 
 static struct {
     int epoll;
@@ -38,7 +40,9 @@ static struct {
     int first_end;    // pidfd of it
     pid_t program;    // 0 until held
     int program_end;  // pidfd of it
-    int start;        // event that lets the program exec
+    int start;        // event that lets the program exec, or run when it is stopped after its exec
+    int trace;        // SIGCHLD while the program is traced, which is only around its early exec
+    int is_stopped;   // the program has its exec behind it, and a stop before its first instruction
     int status;       // ends when it has
     int streams[2];
     int is_waiting;   // no output is read until attached clients have taken what there was
@@ -92,9 +96,17 @@ static void add_peer(int fd) {
     close(fd);
 }
 
+// A traced process that ended is its tracer's to reap first; its pid namespace does not end before.
+static void reap_traced(void) {
+    int status;
+    while (guard.trace >= 0 && waitpid(guard.program, &status, __WALL) > 0)
+        if (!WIFSTOPPED(status)) return;
+}
+
 static _Noreturn void quit(void) {
     if (guard.first > 0) {
         kill(guard.first, SIGKILL);
+        reap_traced();
         waitpid(guard.first, NULL, 0);
     }
     _exit(0);
@@ -342,6 +354,96 @@ static _Noreturn void finish(void) {
     _exit(0);
 }
 
+static void become_prepared(void) {
+    guard.state = SK_STATE_PREPARED;
+    for (int i = 0; i < most_peers; i++)
+        if (guard.peers[i] >= 0) tell_state(guard.peers[i]);
+    layers_release();
+}
+
+static void become_running(void) {
+    guard.state = SK_STATE_RUNNING;
+    forget(&guard.start);
+    struct sk_message told = state_message(SK_TELL_STARTED);
+    tell_all(&told);
+}
+
+static void know_program(pid_t pid) {
+    if (guard.program_end >= 0) return;
+    guard.program = pid;
+    guard.program_end = kernel_pidfd_open(pid);
+}
+
+// Lets the settled program exec now if it can be stopped there, else at the start.
+static void lead_to_exec(pid_t pid) {
+    know_program(pid);
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGCHLD);
+    guard.trace = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (guard.trace >= 0 && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0) forget(&guard.trace);
+    if (guard.trace >= 0) watch(guard.trace, tag_trace);
+    uint64_t go = guard.trace >= 0 ? SK_GO_EXEC : SK_GO_HOLD;
+    if (write(guard.start, &go, sizeof go) < 0) failed("let program exec", NULL), give_up();
+}
+
+// The stop outlives the tracing: a stopped process, unlike a traced one, ends and is reaped as any other.
+static void stop_after_exec(void) {
+    guard.is_stopped = kernel_pidfd_signal(guard.program_end, SIGSTOP) == 0;
+    if (!guard.is_stopped) failed("stop program after its exec", NULL), give_up();
+    ptrace(PTRACE_DETACH, guard.program, NULL, NULL);
+    forget(&guard.trace);
+    watch(guard.start, tag_start);
+    become_prepared();
+}
+
+static void hear_trace(void) {
+    struct signalfd_siginfo ended;
+    while (read(guard.trace, &ended, sizeof ended) > 0) {}
+    int status;
+    while (guard.trace >= 0 && waitpid(guard.program, &status, __WALL | WNOHANG) > 0) {
+        if (!WIFSTOPPED(status)) {
+            // Its parent hears of the end next.
+            forget(&guard.trace);
+            errno = ECHILD;
+            if (guard.state < SK_STATE_PREPARED) failed("exec: the program ended in it", NULL);
+            return;
+        }
+        int event = status >> 16;
+        if (event == PTRACE_EVENT_EXEC) {
+            stop_after_exec();
+            return;
+        }
+        // A signal is passed on. After an exec that failed the program holds by itself, untraced.
+        long signal = event ? 0 : WSTOPSIG(status);
+        int is_held = guard.state >= SK_STATE_PREPARED;
+        ptrace(is_held ? PTRACE_DETACH : PTRACE_CONT, guard.program, NULL, signal);
+        if (is_held) forget(&guard.trace);
+    }
+}
+
+static void hear_start(void) {
+    uint64_t starts;
+    if (read(guard.start, &starts, sizeof starts) != (ssize_t)sizeof starts) return;
+    kernel_pidfd_signal(guard.program_end, SIGCONT);
+    guard.is_stopped = 0;
+    become_running();
+}
+
+// A stopped program that has not begun takes signals as one before its exec does: by their default, which ends it or is nothing.
+static void signal_stopped(int signal) {
+    static const int without_effect[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
+    for (unsigned int i = 0; i < sizeof without_effect / sizeof *without_effect; i++)
+        if (signal == without_effect[i]) return;
+    if (kernel_pidfd_signal(guard.program_end, signal) == 0) kernel_pidfd_signal(guard.program_end, SIGCONT);
+}
+
+static void signal_program(int signal) {
+    if (signal == SIGKILL) kernel_pidfd_signal(guard.first_end, SIGKILL);
+    else if (guard.is_stopped) signal_stopped(signal);
+    else if (guard.program_end >= 0) kernel_pidfd_signal(guard.program_end, signal);
+}
+
 static void hear_first(void) {
     struct sk_message message;
     int fds[SK_MESSAGE_FDS], count;
@@ -363,12 +465,12 @@ static void hear_first(void) {
             if (guard.state < SK_STATE_PREPARED) give_up();
             return;
         case SK_INNER_HELD:
-            guard.program = sender;
-            guard.program_end = kernel_pidfd_open(sender);
-            guard.state = SK_STATE_PREPARED;
-            for (int i = 0; i < most_peers; i++)
-                if (guard.peers[i] >= 0) tell_state(guard.peers[i]);
-            layers_release();
+            know_program(sender);
+            become_prepared();
+            if (guard.trace >= 0) ptrace(PTRACE_INTERRUPT, guard.program, NULL, NULL);
+            return;
+        case SK_INNER_SETTLED:
+            if (guard.state == SK_STATE_BUILDING && guard.program_end < 0) lead_to_exec(sender);
             return;
         case SK_TELL_EXITED:
             guard.has_wait_status = 1;
@@ -393,11 +495,9 @@ static void hear_status(void) {
         return;
     }
     forget(&guard.status);
-    if (guard.never_ran) return;
-    guard.state = SK_STATE_RUNNING;
-    forget(&guard.start);
-    struct sk_message told = state_message(SK_TELL_STARTED);
-    tell_all(&told);
+    // An early exec, or a death in it, is no start.
+    if (guard.never_ran || guard.is_stopped || guard.state != SK_STATE_PREPARED) return;
+    become_running();
 }
 
 static void obey(int peer, const struct sk_message *message, int *fds, int count) {
@@ -414,10 +514,7 @@ static void obey(int peer, const struct sk_message *message, int *fds, int count
             if (guard.start >= 0 && write(guard.start, &one, sizeof one) < 0) break;
             break;
         }
-        case SK_ASK_SIGNAL:
-            if (message->code == SIGKILL) kernel_pidfd_signal(guard.first_end, SIGKILL);
-            else if (guard.program_end >= 0) kernel_pidfd_signal(guard.program_end, message->code);
-            break;
+        case SK_ASK_SIGNAL: signal_program(message->code); break;
         case SK_ASK_EXEC:
         case SK_ASK_EXEC_KILL:
             if (guard.first_socket >= 0) wire_send(guard.first_socket, message, fds, count);
@@ -464,6 +561,8 @@ static void handle(uint64_t tag, uint32_t events) {
         }
         case tag_first: hear_first(); return;
         case tag_status: hear_status(); return;
+        case tag_trace: hear_trace(); return;
+        case tag_start: hear_start(); return;
         case tag_output:
         case tag_error:
             if (!attach_is_behind()) drain((int)(tag - tag_output));
@@ -489,7 +588,7 @@ _Noreturn void guard_main(int engine, int listener) {
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    guard.first_socket = guard.first_end = guard.program_end = guard.start = guard.status = -1;
+    guard.first_socket = guard.first_end = guard.program_end = guard.start = guard.trace = guard.status = -1;
     guard.streams[0] = guard.streams[1] = guard.directory = guard.oom_counter = -1;
     for (int i = 0; i < most_peers; i++) guard.peers[i] = -1;
     guard.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -29,6 +29,10 @@ enum LaunchPlan {
             terminal: configuration.terminal == true, &writer)
         writer.head.flags |= UInt32(SK_PLAN_INIT)
         if configuration.terminal != true, configuration.openInput == true { writer.head.flags |= UInt32(SK_PLAN_INPUT) }
+        // Nobody types: the exec, most of a start's time, is done beforehand.
+        if configuration.terminal != true, configuration.openInput != true {
+            writer.head.flags |= UInt32(SK_PLAN_HOLD_AFTER_EXEC)
+        }
         if let first = surroundings.firstID {
             writer.head.flags |= UInt32(SK_PLAN_IDMAP)
             writer.head.first_id = first

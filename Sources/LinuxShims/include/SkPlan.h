@@ -17,7 +17,8 @@ enum {
     SK_PLAN_IDMAP = 8,         // layers and writable layer are mapped by the container's user namespace
     SK_PLAN_TERMINAL = 16,     // the standard streams are a terminal of the container's own
     SK_PLAN_INPUT = 32,        // standard input is what attached clients type
-    SK_PLAN_LAST_FLAG = 32,
+    SK_PLAN_HOLD_AFTER_EXEC = 64, // the program is held after its exec, before its first instruction, where the kernel lets the guard
+    SK_PLAN_LAST_FLAG = 64,
 };
 
 // Kinds of sk_step. Paths named `target` are inside the container's root and never leave it, whatever symbolic links say.
@@ -152,7 +153,14 @@ enum {
     SK_INNER_MAPPED = 201,
     SK_INNER_HELD = 202,
     SK_INNER_EXEC_FAILED = 203,
+    SK_INNER_SETTLED = 205,  // the program could exec now; the guard answers by the start event: SK_GO_*
     SK_INNER_TERMINAL = 204, // descriptor: a process's own terminal, the master of it
+};
+
+// What the guard adds to the start event for a program that has settled.
+enum {
+    SK_GO_EXEC = 1, // at once: it will be stopped there
+    SK_GO_HOLD = 2, // only at the start
 };
 
 enum {
