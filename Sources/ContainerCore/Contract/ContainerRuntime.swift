@@ -10,7 +10,7 @@ package protocol ContainerRuntime: Sendable {
     /// Makes everything up to the held process: state `prepared`.
     func prepare(_ configuration: ContainerConfiguration) async throws(ContainerError) -> ContainerStatus
 
-    /// `prepared` to `running`: lets the held process exec. Returns once the exec succeeded or failed (`ContainerError.wrongState`
+    /// `prepared` to `running`: lets the held process go on. Returns once it has, or its exec failed (`ContainerError.wrongState`
     /// carries why).
     func start(_ id: String) async throws(ContainerError) -> ContainerStatus
 
