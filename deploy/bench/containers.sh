@@ -130,5 +130,5 @@ done
 for program in true clock sleep; do cp "$layer/$program" "$work/bundles/true/rootfs/" 2>/dev/null || true; done
 chmod 755 "$work" "$work/bundles" "$work/bundles"/*
 
-"$binaries/ContainerBench" "$work" "$run" "$binaries/sidekick-init" "$runs" | tee "$work/out" | sed -n '/^{"benchmark"/q;p'
+"$binaries/ContainerBench" "$work" "$run" "$binaries/sidekick-init" "$runs" | tee "$work/out" | sed '/^{"benchmark"/,$d'
 [ $json = no ] || sed -n '/^{"benchmark"/,$p' "$work/out"
