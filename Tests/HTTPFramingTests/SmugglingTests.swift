@@ -31,8 +31,7 @@ struct SmugglingTests {
         "chunk-extension-lf": .bodyRefused(400), "chunk-extension-quoted": .bodyRefused(400),
         "chunk-long-data": .bodyRefused(400),
         "chunk-trailer-length": .bodyRefused(400), "close-then-more": .requests(1), "http10-keep-alive": .requests(2),
-        // The reader, as the reference, goes no further than an upgrade.
-        "http10-upgrade": .requests(1),
+        "http10-keep-alive-tab": .requests(2), "http10-upgrade": .requests(2),
         "upgrade": .requests(1), "expect": .requests(2), "absolute": .requests(2), "empty-lines-first": .requests(1),
     ]
 

@@ -4,8 +4,7 @@
 /// Returns the first disagreement, nil when there is none.
 func difference(ours: Reading, reference: Reading) -> String? {
     for (index, message) in ours.messages.enumerated() {
-        let isLast = index == ours.messages.count - 1
-        if isLast, ours.isBeyondReference { return nil }
+        if index == ours.beyondReference { return nil }
         guard index < reference.messages.count else {
             // A head that we have read and it has not: it refused it, or it finds its end elsewhere.
             if !message.isComplete, reference.refusal == nil { return "only we found message \(index): \(message)" }

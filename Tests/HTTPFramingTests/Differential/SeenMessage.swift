@@ -24,8 +24,8 @@ struct Reading {
     var error: FramingError?
     /// Set when the last message ends what can be compared: the connection closes, or becomes something else than HTTP.
     var stopped = false
-    /// Set when the last message has something in it that the reference is known to refuse and we let through.
-    var isBeyondReference = false
+    /// The first message that the reference is known not to take and we do.
+    var beyondReference: Int?
 
     var complete: [SeenMessage] { messages.filter(\.isComplete) }
 }

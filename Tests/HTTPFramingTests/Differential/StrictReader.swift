@@ -15,7 +15,10 @@ struct StrictReader {
         var end: Int
         var stops: Bool
         var isInterim = false
+        /// The reference is known to refuse this message, or to end at it.
         var isBeyondReference = false
+        /// The reference is known to close behind this message.
+        var closesReference = false
     }
 
     private let kind: Kind
@@ -78,8 +81,14 @@ struct StrictReader {
         }
         finalHeads += 1
         reading.messages.append(head.message)
-        reading.stopped = head.stops || head.isBeyondReference
-        reading.isBeyondReference = head.isBeyondReference
+        reading.stopped = head.stops
+        if reading.beyondReference == nil {
+            if head.isBeyondReference {
+                reading.beyondReference = reading.messages.count - 1
+            } else if head.closesReference {
+                reading.beyondReference = reading.messages.count
+            }
+        }
         framing = head.framing
         raw = []
         body = BodyScanner(head.framing)
@@ -125,8 +134,9 @@ struct StrictReader {
                 start: "\(text(head.methodName)) \(text(head.target))",
                 fields: requestScanner.fields.map { "\(text($0.name)): \(trimmed(text($0.value)))" }),
             framing: head.body, end: Int(head.bytes.end),
-            stops: !head.keepAlive || head.upgrade || has("proxy-connection", requestScanner.fields, bytes),
-            isBeyondReference: head.method == .other || has("upgrade", requestScanner.fields, bytes) || !plain)
+            stops: !head.keepAlive || head.upgrade || hasProxyConnection(requestScanner.fields, bytes),
+            isBeyondReference: head.method == .other || upgrades(requestScanner.fields, bytes) || !plain,
+            closesReference: head.minorVersion == 0 && hasTabbedConnection(requestScanner.fields, bytes))
     }
 
     private mutating func scanResponse(_ bytes: UnsafeRawBufferPointer, _ method: String) throws(FramingError) -> Head? {
@@ -136,15 +146,31 @@ struct StrictReader {
             message: SeenMessage(
                 start: "\(head.status)",
                 fields: responseScanner.fields.map { "\(text($0.name)): \(trimmed(text($0.value)))" }),
-            framing: head.body, end: head.end, stops: !head.keepAlive || has("proxy-connection", responseScanner.fields, bytes),
+            framing: head.body, end: head.end, stops: !head.keepAlive || hasProxyConnection(responseScanner.fields, bytes),
             isInterim: head.isInterim,
-            isBeyondReference: head.status == 101)
+            isBeyondReference: head.status == 101,
+            closesReference: head.minorVersion == 0 && hasTabbedConnection(responseScanner.fields, bytes))
     }
 
-    /// Fields that the reference heeds and we must not. It takes `Proxy-Connection` for `Connection`; RFC 9112 appendix C.2.2 has it
-    /// ignored. It stops at any `Upgrade` that `Connection` names; RFC 9110 section 7.8 has it ignored in HTTP/1.0, and we pass over h2c.
-    private func has(_ name: String, _ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
-        fields.contains { String(decoding: $0.name.of(bytes), as: UTF8.self).lowercased() == name }
+    /// The reference takes `Proxy-Connection` for `Connection`; RFC 9112 appendix C.2.2 has it ignored, and so do we.
+    private func hasProxyConnection(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
+        fields.contains { lowercased($0.name, bytes) == "proxy-connection" }
+    }
+
+    /// The reference ends at any `Upgrade` that `Connection` names; RFC 9110 section 7.8 has it ignored in HTTP/1.0, and we pass over h2c.
+    private func upgrades(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
+        fields.contains { lowercased($0.name, bytes) == "upgrade" }
+            && fields.contains { lowercased($0.name, bytes) == "connection" && lowercased($0.value, bytes).contains("upgrade") }
+    }
+
+    /// The reference does not see an option that a tab touches, so it closes where HTTP/1.0 asks for a kept connection that way; RFC 9110
+    /// section 5.6.3 has a tab be white space.
+    private func hasTabbedConnection(_ fields: [Field], _ bytes: UnsafeRawBufferPointer) -> Bool {
+        fields.contains { lowercased($0.name, bytes) == "connection" && lowercased($0.line, bytes).contains("\t") }
+    }
+
+    private func lowercased(_ range: ByteRange, _ bytes: UnsafeRawBufferPointer) -> String {
+        String(decoding: range.of(bytes), as: UTF8.self).lowercased()
     }
 
     /// The data of a chunked body whose framing was accepted, as far as it goes.
