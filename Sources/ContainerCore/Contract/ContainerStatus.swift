@@ -1,6 +1,6 @@
 /// Where a container stands.
 package enum ContainerState: String, Hashable, Sendable, Codable, CaseIterable {
-    /// Everything is made and the process is held before exec.
+    /// Everything is made and the process is held before its program's first instruction.
     case prepared
     case running
     /// Running, and frozen by the cgroup freezer.

@@ -28,10 +28,9 @@ enum LaunchPlan {
             configuration, arguments: configuration.arguments, seccomp: surroundings.seccomp,
             terminal: configuration.terminal == true, &writer)
         writer.head.flags |= UInt32(SK_PLAN_INIT)
-        if configuration.terminal != true, configuration.openInput == true { writer.head.flags |= UInt32(SK_PLAN_INPUT) }
-        // Nobody types: the exec, most of a start's time, is done beforehand.
-        if configuration.terminal != true, configuration.openInput != true {
-            writer.head.flags |= UInt32(SK_PLAN_HOLD_AFTER_EXEC)
+        if configuration.terminal != true {
+            // Where nobody types, the exec, most of a start's time, is done beforehand.
+            writer.head.flags |= UInt32(configuration.openInput == true ? SK_PLAN_INPUT : SK_PLAN_HOLD_AFTER_EXEC)
         }
         if let first = surroundings.firstID {
             writer.head.flags |= UInt32(SK_PLAN_IDMAP)

@@ -153,8 +153,8 @@ enum {
     SK_INNER_MAPPED = 201,
     SK_INNER_HELD = 202,
     SK_INNER_EXEC_FAILED = 203,
-    SK_INNER_SETTLED = 205,  // the program could exec now; the guard answers by the start event: SK_GO_*
     SK_INNER_TERMINAL = 204, // descriptor: a process's own terminal, the master of it
+    SK_INNER_SETTLED = 205,  // the program could exec now; the guard answers by the start event: SK_GO_*
 };
 
 // What the guard adds to the start event for a program that has settled.

@@ -23,7 +23,7 @@ package enum LifecycleEvent: Hashable, Sendable {
 
 /// What may happen to one container.
 package enum ContainerEvent: Hashable, Sendable {
-    /// Held before exec; `endpoint` is `address:port` where it will answer, nil when it has no network or no `http` port.
+    /// Held before its program's first instruction; `endpoint` is `address:port` where it will answer, nil when it has no network or no `http` port.
     case prepared(endpoint: String?)
     case prepareFailed(String)
     case started(pid: Int)

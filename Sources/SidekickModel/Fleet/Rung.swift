@@ -2,7 +2,7 @@
 package enum Rung: String, Hashable, Sendable, Codable, CaseIterable, Comparable {
     /// The image is unpacked on the host.
     case staged
-    /// Namespaces, root file system, cgroup and network are made; the process is held before exec.
+    /// Namespaces, root file system, cgroup and network are made; the process is held before its program's first instruction.
     case prepared
     /// Started and healthy, then frozen.
     case frozen
