@@ -11,7 +11,11 @@ import Testing
     func `podman does with our runtime what it does with crun`() async throws {
         let root = "/var/lib/sidekick-podman-\(getpid())"
         try #require(mkdir(root, 0o755) == 0)
-        defer { clean(root) }
+        let hadGroups = !groups().isEmpty
+        defer {
+            clean(root)
+            if !hadGroups { removeGroups() }
+        }
         symlink(RuntimeBed.sidekick, "\(root)/sidekick-runtime")
         let seesHugetlb = mountHugetlb()
         defer { if seesHugetlb { unmountHugetlb() } }
@@ -52,6 +56,21 @@ import Testing
         let parent = open("/var/lib", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         #expect(sk_remove_tree(parent, String(root.dropFirst("/var/lib/".count))) == 0)
         close(parent)
+    }
+
+    /// The control groups that podman makes for its conmons, and keeps.
+    private func groups() -> [Substring] {
+        Command.run("find", ["/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/libpod_parent*"]).output.split(separator: "\n")
+    }
+
+    /// A conmon may still be ending: tried for ten seconds.
+    private func removeGroups() {
+        for _ in 0..<200 {
+            for group in groups() { rmdir(String(group)) }
+            if groups().isEmpty { return }
+            usleep(50_000)
+        }
+        Issue.record("control groups of podman are left: \(groups())")
     }
 
     /// crun 1.8 refuses hybrid control groups while hugetlb sits on v2. Whether it is ours to unmount.
