@@ -43,7 +43,7 @@ enum PodmanCases {
         case_ 'capabilities changed' run --cap-add SYS_ADMIN,NET_ADMIN --cap-drop CHOWN,KILL test:1 grep Cap /proc/self/status
         echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}' > seccomp.json
         case_ 'seccomp profile' run --security-opt seccomp="$store/seccomp.json" test:1 mkdir /tmp/x
-        case_ init run --init test:1 sh -c 'cat /proc/1/comm; ps -o pid,comm | grep -c " "'
+        case_ init run --init test:1 sh -c 'cat /proc/1/comm; ps -o pid,comm > /tmp/ps; wc -l < /tmp/ps'
         case_ terminal run -t test:1 sh -c 'tty; test -t 1 && echo terminal; ls /dev/console'
         case_ 'memory' run --memory 64m --memory-swap 64m test:1 sh -c 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max'
         case_ 'out of memory' run --memory 16m --memory-swap 16m test:1 dd if=/dev/zero of=/dev/null bs=64M count=1
@@ -70,7 +70,10 @@ enum PodmanCases {
         case_ 'umask' run --umask 077 test:1 sh -c 'umask; touch /tmp/x; stat -c %a /tmp/x'
 
         podman run --detach $limits --network none --name long --annotation org.example=text --stop-signal USR1 --stop-timeout 5 test:1 \
-          sh -c 'trap "echo stopping; exit 9" USR1; echo started; while :; do sleep 0.05; done' > /dev/null
+          sh -c 'trap "echo stopping; exit 9" USR1; sleep 3600 & echo started; while :; do wait; done' > /dev/null
+        # Until the program has said so as often, its trap is not set, and what `stop` does would be a matter of luck.
+        started() { for i in $(seq 100); do [ "$(podman logs long | grep -c started)" = $1 ] && return; done; echo "not started $1 times"; }
+        started 1
         case_ exec podman exec long sh -c 'echo inside; exit 4'
         case_ 'exec with settings' podman exec --user 1000 --workdir /tmp --env A=1 long sh -c 'id -u; pwd; echo $A'
         case_ 'exec with input' eval 'echo typed | podman exec -i long cat'
@@ -85,6 +88,7 @@ enum PodmanCases {
         case_ 'exec when paused' podman exec long true
         case_ unpause podman unpause long > /dev/null
         case_ 'restart' eval 'podman restart --time 5 long > /dev/null'
+        started 2
         case_ 'stop' podman stop long
         case_ 'logs' podman logs long
         case_ 'exit code kept' podman inspect --format '{{.State.Status}} {{.State.ExitCode}}' long
