@@ -18,6 +18,8 @@ package struct GatewayConfiguration: Hashable, Sendable {
     package var stateDirectory: String
     /// Where other hosts' gateways bring requests, like `listen`; nil for nowhere.
     package var peerListen: String?
+    /// Where containers of this host come from, who may use the fleet's internal names; nil when there are none.
+    package var bridge: ContainerBridge?
     /// Where `/healthz` and `/metrics` are answered, like `listen`; nil for nowhere.
     package var admin: String?
     /// Event loops, from 1; one per core is right.

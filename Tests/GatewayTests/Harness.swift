@@ -5,6 +5,7 @@ import Foundation
 import Gateway
 import Glibc
 import HTTPFraming
+import LinuxShims
 import Logging
 import SidekickModel
 import Synchronization
@@ -91,6 +92,28 @@ final class ScriptedAgent: Sendable {
     }
 }
 
+/// A network namespace with loopback and, as of a network card, `198.51.100.1` and `2001:db8::1`.
+final class TestNetwork: Sendable {
+    private let namespace: Int32
+
+    init() throws {
+        namespace = sk_network_namespace_new()
+        guard namespace >= 0 else { throw TestFailure("no network namespace: errno \(-namespace)") }
+    }
+
+    deinit { close(namespace) }
+
+    /// Moves the calling thread there for good: for a thread of the test's own.
+    func enter() throws {
+        guard sk_network_namespace_enter(namespace) == 0 else { throw TestFailure("the network namespace cannot be entered") }
+        let script = """
+            ip link set lo up && ip addr replace 198.51.100.1/32 dev lo && ip addr replace 2001:db8::1/128 dev lo nodad
+            """
+        let made = try run("/bin/sh", ["-c", script])
+        guard made.code == 0 else { throw TestFailure("no addresses: \(made.text)") }
+    }
+}
+
 /// A gateway, its agent, and the directory they live in; gone after `body`.
 struct TestGateway: Sendable {
     let port: UInt16
@@ -102,9 +125,11 @@ struct TestGateway: Sendable {
     var shutdown: @Sendable () -> Void = {}
 
     /// Runs `body` on a thread beside a gateway that serves `services`.
-    /// - Parameter greets: false for an agent that says nothing to the gateway.
+    /// - Parameters:
+    ///   - greets: false for an agent that says nothing to the gateway.
+    ///   - network: where it listens and where `body` runs; nil for this machine's own.
     static func with(
-        _ services: [GatewayService] = [], threads: Int = 2, greets: Bool = true,
+        _ services: [GatewayService] = [], threads: Int = 2, greets: Bool = true, network: TestNetwork? = nil,
         change: (inout GatewayConfiguration) -> Void = { _ in },
         _ body: @escaping @Sendable (TestGateway) throws -> Void
     ) async throws {
@@ -114,14 +139,21 @@ struct TestGateway: Sendable {
         let agent = try ScriptedAgent(path: "\(directory)/agent.sock")
         var configuration = GatewayConfiguration(
             listen: ["127.0.0.1:0"], agentSocket: agent.path, stateDirectory: directory, threads: threads)
+        // Tests ask as containers do.
+        configuration.bridge = ContainerBridge(address: "127.0.0.1", subnet: "127.0.0.0/8")
         change(&configuration)
-        let server = try GatewayServer(configuration, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let (settings, log) = (configuration, Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let server = try await onThread {
+            try network?.enter()
+            return try GatewayServer(settings, log: log)
+        }
         let running = Task { try await server.run() }
         let gateway = TestGateway(
             port: server.addresses.first?.port ?? 0, tlsPort: server.tlsAddresses.first?.port ?? 0, agent: agent,
             directory: directory, peerPort: server.peerAddress?.port ?? 0, shutdown: { server.shutdown() })
         let result = await Result {
             try await onThread {
+                try network?.enter()
                 if greets {
                     try agent.waitForGateway()
                     guard case .hello = try agent.messages.take() else { throw TestFailure("no hello first") }
@@ -138,13 +170,13 @@ struct TestGateway: Sendable {
 
     /// Sends a sync and returns when it is in force. No service may have the host `*`: it would get the request that finds out.
     func route(_ services: [GatewayService]) throws {
-        let probe = GatewayService(
-            route: Self.route("probe-\(UInt32.random(in: 0...UInt32.max))", deadline: 1), endpoints: [])
+        let name = "probe-\(UInt32.random(in: 0...UInt32.max))"
+        let probe = GatewayService(route: Self.route(name, host: name, deadline: 1), endpoints: [])
         agent.send(.sync(services + [probe]))
         // Orders are taken in order, and in force on all loops at once: with the new name known, so is everything else.
         for _ in 0..<1000 {
             let client = try TestClient(port: port)
-            client.send("GET / HTTP/1.1\r\nHost: \(probe.route.service).sidekick.internal\r\nConnection: close\r\n\r\n")
+            client.send("GET / HTTP/1.1\r\nHost: \(name)\r\nConnection: close\r\n\r\n")
             if try client.response().status == 503 { return }
         }
         throw TestFailure("the routes never came into force")

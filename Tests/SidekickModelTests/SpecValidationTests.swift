@@ -55,6 +55,7 @@ struct SpecValidationTests {
         Case(path: "ingress") { $0.ports = ["web": 80] },
         Case(path: "ingress[0].host") { $0.ingress[0].host = "Web.example.com" },
         Case(path: "ingress[0].host") { $0.ingress[0].host = "a..b" },
+        Case(path: "ingress[0].host") { $0.ingress[0].host = "db.sidekick.internal" },
         Case(path: "ingress[0].path") { $0.ingress[0].path = "a" },
         Case(path: "ingress[1]") { $0.ingress.append($0.ingress[0]) },
         Case(path: "env.A=") { $0.env["A="] = "1" },

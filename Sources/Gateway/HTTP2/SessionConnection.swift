@@ -14,6 +14,8 @@ class SessionConnection: EventHandler {
     final let session: HTTP2Session
     final unowned let worker: Worker
     final let peer: SocketAddress?
+    /// Asked of the system once, when a stream first wants to know.
+    final private(set) lazy var local = transport.localAddress()
     final let isSecure: Bool
     final var transport: Transport
     /// When bytes came last, when the peer last took some, and when the last stream ended.

@@ -14,6 +14,8 @@ final class SessionStream: VirtualStream {
         stream.user = self
     }
 
+    override var local: SocketAddress? { connection?.local }
+
     func tell(_ news: HTTP2Stream.News) {
         if news.contains(.readable) { signal(.readable) }
         if news.contains(.writable) { signal(.writable) }

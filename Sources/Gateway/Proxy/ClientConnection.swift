@@ -47,6 +47,10 @@ final class ClientConnection: EventHandler {
     /// When the head that is being read began.
     private var headBegan: Instant?
     let client: ClientName
+    /// Looked up when a request first needs it: most never do.
+    private lazy var scope = ConnectionScope(
+        local: isPeer ? nil : transport.localAddress(), peer: isPeer ? nil : transport.peerAddress(), isPeer: isPeer,
+        bridge: worker.configuration.bridge)
     var pace: ClientPace
     /// What the client had not acknowledged when it was last looked, and what was sent since.
     var unacknowledged: Int?
@@ -245,7 +249,7 @@ final class ClientConnection: EventHandler {
         if isPeer {
             guard let visit = visit(bytes) else { return answer(.notAPeer, close: true) }
             exchange.arrived = worker.now - visit.waited
-            service = worker.service(authority: visit.authority, path: path)
+            service = worker.service(authority: visit.authority, path: path) { scope.routesInternalNames }
         } else {
             if !transport.isSecure, let redirect = worker.hub.redirect,
                 let location = redirect.location(authority: head.authority.of(bytes), path: path)
@@ -254,7 +258,7 @@ final class ClientConnection: EventHandler {
                 scanner.reset()
                 return answer(.redirect(to: location), close: false)
             }
-            service = worker.service(authority: head.authority.of(bytes), path: path)
+            service = worker.service(authority: head.authority.of(bytes), path: path) { scope.routesInternalNames }
         }
         guard let service else {
             input.consume(Int(head.bytes.end))

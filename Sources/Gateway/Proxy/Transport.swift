@@ -271,6 +271,16 @@ struct Transport: ~Copyable {
         }
     }
 
+    /// Our address on the connection. Asks the system: nothing keeps it.
+    func localAddress() -> SocketAddress? {
+        switch channel {
+        case .plain(let socket): socket.localAddress()
+        case .tls(let session): session.socket.localAddress()
+        case .stream(let stream): stream.local
+        case .closed: nil
+        }
+    }
+
     /// What goes over the network is encrypted.
     var isSecure: Bool {
         switch channel {

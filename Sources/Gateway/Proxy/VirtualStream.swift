@@ -22,6 +22,9 @@ class VirtualStream {
         self.isSecure = isSecure
     }
 
+    /// Our address on the connection that carries it.
+    var local: SocketAddress? { nil }
+
     final func signal(_ readiness: Readiness) { owner?.ready(readiness) }
 
     /// Takes bytes from the peer: a count, 0 at the end, `-EAGAIN` when there are none now, `-ECONNRESET` when the rest will not come.

@@ -200,9 +200,12 @@ final class Worker: @unchecked Sendable {
     }
 
     /// The service an authority and a path belong to, by the newest routes.
-    func service(authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> ServiceEntry? {
+    /// - Parameter routesInternalNames: asked only when the name is an internal one.
+    func service(
+        authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer, routesInternalNames: () -> Bool
+    ) -> ServiceEntry? {
         hub.routes.refresh(&routes, &routesSeen)
-        return routes.service(authority: authority, path: path)
+        return routes.service(authority: authority, path: path, routesInternalNames: routesInternalNames)
     }
 
     /// The replica behind a target, as long as the agent lists it.

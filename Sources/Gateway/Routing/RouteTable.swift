@@ -9,6 +9,8 @@ final class RouteTable: Sendable {
 
     private struct Host: Sendable {
         var name: [UInt8]
+        /// Known only to those whom `ConnectionScope` lets use such names.
+        var isInternal: Bool
         /// Longest path first.
         var rules: [Rule]
     }
@@ -33,7 +35,9 @@ final class RouteTable: Sendable {
             rules.enumerated().sorted { ($1.element.path.count, $0.offset) < ($0.element.path.count, $1.offset) }.map(\.element)
         }
         anyHost = ordered(byHost.removeValue(forKey: "*") ?? [])
-        hosts = byHost.sorted { $0.key < $1.key }.map { Host(name: Array($0.key.utf8), rules: ordered($0.value)) }
+        hosts = byHost.sorted { $0.key < $1.key }.map { name, rules in
+            Host(name: Array(name.utf8), isInternal: name.hasSuffix(Peering.suffix), rules: ordered(rules))
+        }
         var buckets = [Int32](repeating: -1, count: max(4, (hosts.count * 2 + 1).nextPowerOfTwo))
         for (index, host) in hosts.enumerated() {
             var place = Int(host.name.withUnsafeBytes { Self.hash($0) }) & (buckets.count - 1)
@@ -44,9 +48,14 @@ final class RouteTable: Sendable {
     }
 
     /// The service for an authority (name and optional port) and a path with optional query.
-    func service(authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer) -> ServiceEntry? {
+    /// - Parameter routesInternalNames: asked only when the name is an internal one.
+    func service(
+        authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer, routesInternalNames: () -> Bool
+    ) -> ServiceEntry? {
         let name = Self.withoutPort(authority)
-        if let host = host(name), let service = Self.match(host.rules, path) { return service }
+        if let host = host(name), !host.isInternal || routesInternalNames(), let service = Self.match(host.rules, path) {
+            return service
+        }
         return Self.match(anyHost, path)
     }
 

@@ -5,10 +5,12 @@ import Glibc
 
 /// What the container core of a host is made with.
 struct EngineOptions: ParsableArguments {
+    static let defaultSubnet = "10.88.0.0/16"
+
     @Option(
         help: ArgumentHelp("Names this instance's bridge, cgroups and nftables table; 1-8 of a-z and 0-9.", valueName: "name"))
     var name = "main"
-    @Option(help: ArgumentHelp("Subnet of the containers' bridge.", valueName: "cidr")) var subnet = "10.88.0.0/16"
+    @Option(help: ArgumentHelp("Subnet of the containers' bridge.", valueName: "cidr")) var subnet = Self.defaultSubnet
     @Option(help: ArgumentHelp("Largest packet of the bridge; that of the host's uplink when not given.", valueName: "bytes"))
     var mtu: UInt32?
     @Option(help: ArgumentHelp("The sidekick-init executable; beside this one when not given.", valueName: "path")) var initPath:

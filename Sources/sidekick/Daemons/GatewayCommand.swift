@@ -1,4 +1,5 @@
 import ArgumentParser
+import ContainerCore
 import EventLoop
 import FoundationEssentials
 import Gateway
@@ -22,6 +23,12 @@ struct GatewayCommand: AsyncParsableCommand {
             "Where other hosts' gateways bring requests for replicas of this host; the agent tells them with --gateway-address.",
             valueName: "address:port"))
     var peerListen: String?
+    @Option(
+        help: ArgumentHelp(
+            "Subnet of the containers' bridge, as the agent has it: the names NAME.sidekick.internal are routed on connections from there "
+                + "and for other gateways, and are unknown hosts to everybody else.",
+            valueName: "cidr"))
+    var subnet = EngineOptions.defaultSubnet
     @Option(help: ArgumentHelp("Where the last routing table is kept.", valueName: "directory")) var data =
         "/var/lib/sidekick/gateway"
     @Option(help: ArgumentHelp("Where the agent's socket is.", valueName: "directory")) var run = "/run/sidekick"
@@ -39,6 +46,10 @@ struct GatewayCommand: AsyncParsableCommand {
             listen: listen, agentSocket: Self.agentSocket(run), stateDirectory: data,
             threads: threads ?? max(1, ProcessInfo.processInfo.activeProcessorCount))
         configuration.peerListen = peerListen
+        guard let bridge = IPv4Subnet(subnet).flatMap({ ContainerBridge(address: "\($0.gateway)", subnet: "\($0)") }) else {
+            throw CommandFailure(.refused, "gateway: --subnet ‘\(subnet)’ is not a subnet such as \(EngineOptions.defaultSubnet)")
+        }
+        configuration.bridge = bridge
         configuration.tlsListen = tls.tlsListen
         configuration.certificates = tls.certificates
         configuration.redirectsToTLS = tls.redirectHttps

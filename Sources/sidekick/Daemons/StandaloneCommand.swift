@@ -130,7 +130,7 @@ struct StandaloneLayout {
             ),
             (
                 "gateway",
-                ["gateway", "--listen", listen, "--data", "\(data)/gateway", "--run", run]
+                ["gateway", "--listen", listen, "--subnet", engine.subnet, "--data", "\(data)/gateway", "--run", run]
                     + (gateway?.listen.map { ["--listen", $0] } ?? []) + tls.arguments + traffic.arguments
             ),
         ]

@@ -131,8 +131,8 @@ final class HostNetwork: Sendable {
         try start(
             host, "gateway",
             [
-                "--listen", "\(host.address):8080", "--peer-listen", "\(host.address):8081", "--data", "\(host.root)/gateway",
-                "--run", "\(host.root)/run", "--log-level", "info",
+                "--listen", "\(host.address):8080", "--peer-listen", "\(host.address):8081", "--subnet", host.subnet, "--data",
+                "\(host.root)/gateway", "--run", "\(host.root)/run", "--log-level", "info",
             ])
     }
 
