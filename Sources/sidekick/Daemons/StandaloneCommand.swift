@@ -140,7 +140,7 @@ struct StandaloneLayout {
 /// Where the gateway is found from inside containers: at the bridge's address, at the port where it listens anyway.
 struct InternalGateway: Hashable {
     let port: UInt16
-    /// Where it must listen besides; nil when it listens on every address already.
+    /// Where it must listen besides; nil when it listens at the bridge's address already.
     let listen: String?
 
     /// Nil when the gateway listens at no port that is known beforehand.
@@ -149,6 +149,7 @@ struct InternalGateway: Hashable {
             let bridge = IPv4Subnet(subnet)?.gateway
         else { return nil }
         self.port = port
-        self.listen = ["0.0.0.0", "[::]", "\(bridge)"].contains(listen[..<colon]) ? nil : "\(bridge):\(port)"
+        // A listener at [::] takes IPv6 only, as `Socket.listening` sees to.
+        self.listen = ["0.0.0.0", "\(bridge)"].contains(listen[..<colon]) ? nil : "\(bridge):\(port)"
     }
 }
