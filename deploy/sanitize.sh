@@ -15,7 +15,7 @@ cc -g -O1 -D_GNU_SOURCE -std=c17 -fsanitize=address,undefined -fno-sanitize-reco
 bundle=${BUNDLE:-.build/debug/sidekickPackageTests.xctest}
 code=0
 SIDEKICK_INIT=$work/sidekick-init SIDEKICK_SANITIZED=1 "$bundle" --testing-library swift-testing --no-parallel \
-  --filter "${1:-EngineTests/(States|Isolation|Terminals|Escapes|Recovery)}" || code=$?
+  --filter "${1:-EngineTests/(States|Isolation|Terminals|Escapes|Recovery|Holding)}" || code=$?
 for report in "$work"/report.*; do
   [ -e "$report" ] || continue
   cat "$report" >&2

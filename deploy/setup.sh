@@ -5,7 +5,7 @@
 set -euo pipefail
 build=(libarchive-dev libseccomp-dev libsqlite3-dev libzstd-dev libssl-dev libnghttp2-dev zlib1g-dev pkg-config gcc libc6-dev nftables iproute2 kmod sqlite3)
 test=(openssl busybox-static skopeo zstd libcap2-bin python3 qemu-system-x86 e2fsprogs cpio jq curl podman crun runc conmon iptables
-  nghttp2-client python3-grpcio python3-protobuf python3-websockets)
+  nghttp2-client strace python3-grpcio python3-protobuf python3-websockets)
 bench=(haproxy nginx-light caddy wrk protobuf-compiler)
 case ${1:-build} in
   build) wanted=("${build[@]}") ;;

@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -21,6 +19,7 @@
 #include "hook.h"
 #include "kernel.h"
 #include "layers.h"
+#include "namespaces.h"
 #include "process.h"
 #include "report.h"
 #include "root.h"
@@ -78,17 +77,6 @@ static void take_orders(void) {
     if (namespace_count != (int)bundle->joined.count) failed("take namespaces", NULL), give_up();
 }
 
-static int write_map(pid_t pid, const char *name, uint32_t text) {
-    const char *map = plan_string(&plan, text);
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0) return failed("open", path);
-    int done = write(file, map, strlen(map)) == (ssize_t)strlen(map) ? 0 : failed("write", path);
-    close(file);
-    return done;
-}
-
 // A user namespace with these maps, for mounts. Its process is gone when this returns.
 static int users_of(const char *user_map, const char *group_map) {
     int ready[2];
@@ -105,8 +93,7 @@ static int users_of(const char *user_map, const char *group_map) {
     int users = -1;
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/ns/user", (int)child);
-    uint32_t user_text = (uint32_t)(user_map - (const char *)plan.base), group_text = (uint32_t)(group_map - (const char *)plan.base);
-    if (write_map(child, "uid_map", user_text) == 0 && write_map(child, "gid_map", group_text) == 0) {
+    if (write_about(child, "uid_map", user_map) == 0 && write_about(child, "gid_map", group_map) == 0) {
         users = open(path, O_RDONLY | O_CLOEXEC);
         if (users < 0) failed("open", path);
     }
@@ -190,26 +177,13 @@ static void join_namespaces(void) {
 
 static void map_users(pid_t child) {
     if (!(bundle->new_namespaces & CLONE_NEWUSER)) return;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/setgroups", (int)child);
-    int file = bundle->flags & SK_BUNDLE_DENY_GROUPS ? open(path, O_WRONLY | O_CLOEXEC) : -1;
-    if (bundle->flags & SK_BUNDLE_DENY_GROUPS && (file < 0 || write(file, "deny", 4) < 0)) failed("write", path);
-    else if (write_map(child, "uid_map", bundle->user_map) == 0 && write_map(child, "gid_map", bundle->group_map) == 0) return;
+    int may_have_groups = !(bundle->flags & SK_BUNDLE_DENY_GROUPS);
+    if ((may_have_groups || write_about(child, "setgroups", "deny") == 0) &&
+        write_about(child, "uid_map", plan_string(&plan, bundle->user_map)) == 0 &&
+        write_about(child, "gid_map", plan_string(&plan, bundle->group_map)) == 0)
+        return;
     kill(child, SIGKILL);
     give_up();
-}
-
-static void raise_loopback(void) {
-    int link = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (link < 0) return;
-    struct ifreq request;
-    memset(&request, 0, sizeof request);
-    memcpy(request.ifr_name, "lo", 3);
-    if (ioctl(link, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
-        request.ifr_flags |= IFF_UP;
-        ioctl(link, SIOCSIFFLAGS, &request);
-    }
-    close(link);
 }
 
 static void become_root(void) {

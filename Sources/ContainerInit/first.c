@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/keyctl.h>
-#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -17,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "kernel.h"
+#include "namespaces.h"
 #include "process.h"
 #include "report.h"
 #include "root.h"
@@ -56,19 +55,6 @@ static int wait_joined(uint32_t kind) {
         if (message.kind == SK_ASK_JOINED) is_joined = 1;
     }
     return 0;
-}
-
-static void raise_loopback(void) {
-    int link = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (link < 0) return;
-    struct ifreq request;
-    memset(&request, 0, sizeof request);
-    memcpy(request.ifr_name, "lo", 3);
-    if (ioctl(link, SIOCGIFFLAGS, &request) == 0 && !(request.ifr_flags & IFF_UP)) {
-        request.ifr_flags |= IFF_UP;
-        ioctl(link, SIOCSIFFLAGS, &request);
-    }
-    close(link);
 }
 
 // What needs no plan and can be done long before there is one.

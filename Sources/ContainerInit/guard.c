@@ -10,25 +10,35 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "attach.h"
 #include "first.h"
+#include "hold.h"
 #include "kernel.h"
 #include "layers.h"
 #include "log.h"
+#include "namespaces.h"
+#include "output.h"
 #include "plan.h"
+#include "record.h"
 #include "report.h"
-#include "terminal.h"
 #include "wire.h"
 
-enum { most_peers = 8, piece = 8192 };
+enum { most_peers = 8 };
 // What an epoll event is about; peers follow from `tag_peer`.
-enum { tag_listener, tag_first, tag_first_end, tag_status, tag_trace, tag_start, tag_output, tag_error, tag_peer, tag_client = tag_peer + most_peers };
+enum {
+    tag_listener,
+    tag_first,
+    tag_first_end,
+    tag_status,
+    tag_hold,
+    tag_output = tag_hold + hold_tags,
+    tag_peer = tag_output + output_tags,
+    tag_client = tag_peer + most_peers,
+};
 
 static struct {
     int epoll;
@@ -41,12 +51,7 @@ static struct {
     pid_t program;    // 0 until held
     int program_end;  // pidfd of it
     int start;        // event that lets the program exec, or run when it is stopped after its exec
-    int trace;        // SIGCHLD while the program is traced, which is only around its early exec
-    int is_stopped;   // the program has its exec behind it, and a stop before its first instruction
     int status;       // ends when it has
-    int streams[2];
-    int is_waiting;   // no output is read until attached clients have taken what there was
-    int is_terminal;  // the first stream is a terminal's master
     int directory;    // the container's state directory
     int oom_counter;  // memory.events or memory.oom_control
     int has_wait_status;
@@ -96,17 +101,10 @@ static void add_peer(int fd) {
     close(fd);
 }
 
-// A traced process that ended is its tracer's to reap first; its pid namespace does not end before.
-static void reap_traced(void) {
-    int status;
-    while (guard.trace >= 0 && waitpid(guard.program, &status, __WALL) > 0)
-        if (!WIFSTOPPED(status)) return;
-}
-
 static _Noreturn void quit(void) {
     if (guard.first > 0) {
         kill(guard.first, SIGKILL);
-        reap_traced();
+        hold_reap();
         waitpid(guard.first, NULL, 0);
     }
     _exit(0);
@@ -116,16 +114,6 @@ static _Noreturn void quit(void) {
 static _Noreturn void give_up(void) {
     tell_all(&failure);
     quit();
-}
-
-static int write_file(pid_t pid, const char *name, const char *text) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    int file = open(path, O_WRONLY | O_CLOEXEC);
-    if (file < 0) return failed("open", path);
-    int done = write(file, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : failed("write", path);
-    close(file);
-    return done;
 }
 
 // `text` holds the uid map and, after its NUL, the gid map; empty without a user namespace.
@@ -172,7 +160,7 @@ static void make_cradle(const struct sk_message *request, const int *fds, int co
     watch(pidfd, tag_first_end);
     const char *users = request->text, *groups = users + strlen(users) + 1;
     if (*users && groups < request->text + SK_MESSAGE_TEXT &&
-        (write_file(pid, "uid_map", users) < 0 || write_file(pid, "gid_map", groups) < 0))
+        (write_about(pid, "uid_map", users) < 0 || write_about(pid, "gid_map", groups) < 0))
         give_up();
     struct sk_message mapped = {.kind = SK_INNER_MAPPED, .version = SK_PLAN_VERSION};
     if (wire_send(guard.first_socket, &mapped, NULL, 0) < 0) {
@@ -196,43 +184,6 @@ static int open_users(const struct plan *plan) {
     return users;
 }
 
-// Pipes owned by the container's user, so that /dev/stdout and /proc/self/fd/1 can be opened again inside.
-static void make_streams(const struct plan *plan, int theirs[2]) {
-    for (int i = 0; i < 2; i++) {
-        int pair[2];
-        if (pipe2(pair, O_CLOEXEC) < 0 || fchown(pair[1], plan->head->stdio_owner, plan->head->stdio_group) < 0) {
-            failed("make output pipe", NULL);
-            give_up();
-        }
-        fcntl(pair[0], F_SETFL, O_NONBLOCK);
-        guard.streams[i] = pair[0];
-        theirs[i] = pair[1];
-        watch(pair[0], (uint64_t)(tag_output + i));
-    }
-}
-
-// What clients type, for the program to read.
-static int make_input(const struct plan *plan) {
-    int pair[2];
-    if (pipe2(pair, O_CLOEXEC) < 0 || fchown(pair[0], plan->head->stdio_owner, plan->head->stdio_group) < 0) {
-        failed("make input pipe", NULL);
-        give_up();
-    }
-    fcntl(pair[1], F_SETFL, O_NONBLOCK);
-    attach_input(pair[1], 1);
-    return pair[0];
-}
-
-// The program has a terminal instead of the pipes.
-static void take_terminal(int master) {
-    for (int i = 0; i < 2; i++) forget(&guard.streams[i]);
-    guard.is_terminal = 1;
-    guard.streams[0] = master;
-    fcntl(master, F_SETFL, O_NONBLOCK);
-    watch(master, tag_output);
-    attach_input(fcntl(master, F_DUPFD_CLOEXEC, 3), 0);
-}
-
 static void build(int *fds, int count) {
     struct plan plan;
     int out[SK_MESSAGE_FDS], filled = 0, theirs[2], status[2];
@@ -244,7 +195,7 @@ static void build(int *fds, int count) {
     guard.oom_counter = count > 2 ? fds[2] : -1;
     char score[16];
     snprintf(score, sizeof score, "%d", plan.head->oom_score);
-    if (write_file(guard.first, "oom_score_adj", score) < 0) give_up();
+    if (write_about(guard.first, "oom_score_adj", score) < 0) give_up();
     if (log_open(guard.directory, plan.head->log_bytes, plan.head->log_files) < 0) give_up();
     int users = open_users(&plan);
     out[filled++] = fds[0];
@@ -257,12 +208,12 @@ static void build(int *fds, int count) {
     }
     guard.status = status[0];
     watch(guard.status, tag_status);
-    make_streams(&plan, theirs);
+    if (output_make(&plan, theirs) < 0) give_up();
     out[filled++] = guard.start;
     out[filled++] = status[1];
     out[filled++] = theirs[0];
     out[filled++] = theirs[1];
-    if (plan.head->flags & SK_PLAN_INPUT) out[filled++] = make_input(&plan);
+    if (plan.head->flags & SK_PLAN_INPUT && (out[filled++] = output_make_input(&plan)) < 0) give_up();
     const struct sk_step *steps = plan_list(&plan, plan.head->steps);
     for (uint32_t i = 0; i < plan.head->steps.count; i++) {
         if (steps[i].kind != SK_STEP_BIND) continue;
@@ -279,52 +230,6 @@ static void build(int *fds, int count) {
     plan_close(&plan);
 }
 
-// Whether the kernel killed a process of the container for want of memory: the number after "oom_kill " in its counter file.
-static int was_out_of_memory(void) {
-    char text[1024];
-    if (guard.oom_counter < 0) return 0;
-    ssize_t got = pread(guard.oom_counter, text, sizeof text - 1, 0);
-    if (got <= 0) return 0;
-    text[got] = 0;
-    const char *at = strstr(text, "oom_kill ");
-    return at && at[9] > '0' && at[9] <= '9';
-}
-
-// Logs what a stream holds, up to one piece; 0 when it holds nothing.
-static int drain(int stream) {
-    static char text[piece];
-    if (guard.streams[stream] < 0) return 0;
-    ssize_t got = read(guard.streams[stream], text, sizeof text);
-    if (got > 0) {
-        log_append(stream ? "stderr" : "stdout", text, (size_t)got);
-        attach_tell(stream + 1, text, (size_t)got);
-    } else if (got == 0 || errno != EAGAIN) forget(&guard.streams[stream]);
-    return got > 0;
-}
-
-// Output is not read while attached clients are behind: a pipe or terminal that is full makes the program wait, as ever.
-static void arrange_output(void) {
-    int wait = attach_is_behind();
-    if (wait == guard.is_waiting) return;
-    guard.is_waiting = wait;
-    for (int i = 0; i < 2; i++)
-        if (guard.streams[i] >= 0) {
-            if (wait) epoll_ctl(guard.epoll, EPOLL_CTL_DEL, guard.streams[i], NULL);
-            else watch(guard.streams[i], (uint64_t)(tag_output + i));
-        }
-}
-
-// The record is one write into one sector that the file already has, so it is whole or absent after a crash, and a full disk has room.
-// It outlives every process from here on. The disk is only asked to begin: containers end with the machine anyway, and one whose record
-// was lost with it counts as killed by that.
-static void write_record(const struct sk_message *record) {
-    int file = openat(guard.directory, "exit", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (file < 0) return;
-    if (pwrite(file, record, sizeof *record, 0) == (ssize_t)sizeof *record)
-        sync_file_range(file, 0, sizeof *record, SYNC_FILE_RANGE_WRITE);
-    close(file);
-}
-
 static _Noreturn void finish(void) {
     int status = 0;
     waitpid(guard.first, &status, 0);
@@ -337,19 +242,15 @@ static _Noreturn void finish(void) {
         _exit(1);
     }
     if (guard.has_wait_status) status = guard.wait_status;
-    attach_flush();
-    for (int i = 0; i < 2; i++) {
-        // What the pipe still holds; a writer that outlived the container (a descriptor passed out of it) is not waited for.
-        for (int reads = 0; reads < 256 && drain(i); reads++) attach_flush();
-    }
+    output_finish();
     struct sk_message record = state_message(SK_TELL_EXITED);
     record.state = SK_STATE_EXITED;
     record.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     record.code = WIFSIGNALED(status) ? 128 + record.signal : WEXITSTATUS(status);
-    record.flags = (was_out_of_memory() ? SK_EXIT_OUT_OF_MEMORY : 0) | (guard.never_ran ? SK_EXIT_NEVER_RAN : 0);
+    record.flags = (record_has_memory_deaths(guard.oom_counter) ? SK_EXIT_OUT_OF_MEMORY : 0) | (guard.never_ran ? SK_EXIT_NEVER_RAN : 0);
     record.cookie = (uint32_t)guard.why_code;
     memcpy(record.text, guard.why, sizeof record.text);
-    write_record(&record);
+    record_write(guard.directory, &record);
     tell_all(&record);
     _exit(0);
 }
@@ -374,74 +275,18 @@ static void know_program(pid_t pid) {
     guard.program_end = kernel_pidfd_open(pid);
 }
 
-// Lets the settled program exec now if it can be stopped there, else at the start.
-static void lead_to_exec(pid_t pid) {
-    know_program(pid);
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGCHLD);
-    guard.trace = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (guard.trace >= 0 && ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL) < 0) forget(&guard.trace);
-    if (guard.trace >= 0) watch(guard.trace, tag_trace);
-    uint64_t go = guard.trace >= 0 ? SK_GO_EXEC : SK_GO_HOLD;
-    if (write(guard.start, &go, sizeof go) < 0) failed("let program exec", NULL), give_up();
-}
-
-// The stop outlives the tracing: a stopped process, unlike a traced one, ends and is reaped as any other.
-static void stop_after_exec(void) {
-    guard.is_stopped = kernel_pidfd_signal(guard.program_end, SIGSTOP) == 0;
-    if (!guard.is_stopped) failed("stop program after its exec", NULL), give_up();
-    ptrace(PTRACE_DETACH, guard.program, NULL, NULL);
-    forget(&guard.trace);
-    watch(guard.start, tag_start);
-    become_prepared();
-}
-
-static void hear_trace(void) {
-    struct signalfd_siginfo ended;
-    while (read(guard.trace, &ended, sizeof ended) > 0) {}
-    int status;
-    while (guard.trace >= 0 && waitpid(guard.program, &status, __WALL | WNOHANG) > 0) {
-        if (!WIFSTOPPED(status)) {
-            // Its parent hears of the end next.
-            forget(&guard.trace);
-            errno = ECHILD;
-            if (guard.state < SK_STATE_PREPARED) failed("exec: the program ended in it", NULL);
-            return;
-        }
-        int event = status >> 16;
-        if (event == PTRACE_EVENT_EXEC) {
-            stop_after_exec();
-            return;
-        }
-        // A signal is passed on. After an exec that failed the program holds by itself, untraced.
-        long signal = event ? 0 : WSTOPSIG(status);
-        int is_held = guard.state >= SK_STATE_PREPARED;
-        ptrace(is_held ? PTRACE_DETACH : PTRACE_CONT, guard.program, NULL, signal);
-        if (is_held) forget(&guard.trace);
-    }
-}
-
-static void hear_start(void) {
-    uint64_t starts;
-    if (read(guard.start, &starts, sizeof starts) != (ssize_t)sizeof starts) return;
-    kernel_pidfd_signal(guard.program_end, SIGCONT);
-    guard.is_stopped = 0;
-    become_running();
-}
-
-// A stopped program that has not begun takes signals as one before its exec does: by their default, which ends it or is nothing.
-static void signal_stopped(int signal) {
-    static const int without_effect[] = {SIGCHLD, SIGCONT, SIGURG, SIGWINCH, SIGSTOP, SIGTSTP, SIGTTIN, SIGTTOU};
-    for (unsigned int i = 0; i < sizeof without_effect / sizeof *without_effect; i++)
-        if (signal == without_effect[i]) return;
-    if (kernel_pidfd_signal(guard.program_end, signal) == 0) kernel_pidfd_signal(guard.program_end, SIGCONT);
-}
-
 static void signal_program(int signal) {
     if (signal == SIGKILL) kernel_pidfd_signal(guard.first_end, SIGKILL);
-    else if (guard.is_stopped) signal_stopped(signal);
+    else if (hold_is_stopped()) hold_signal(signal);
     else if (guard.program_end >= 0) kernel_pidfd_signal(guard.program_end, signal);
+}
+
+static void hear_hold(uint64_t number) {
+    switch (hold_handle(number)) {
+        case hold_has_failed: give_up();
+        case hold_is_held: become_prepared(); return;
+        case hold_is_started: become_running(); return;
+    }
 }
 
 static void hear_first(void) {
@@ -455,7 +300,7 @@ static void hear_first(void) {
         return;
     }
     if (message.kind == SK_INNER_TERMINAL && count == 1 && guard.state == SK_STATE_BUILDING) {
-        take_terminal(fds[0]);
+        output_take_terminal(fds[0]);
         return;
     }
     wire_close(fds, count);
@@ -467,10 +312,12 @@ static void hear_first(void) {
         case SK_INNER_HELD:
             know_program(sender);
             become_prepared();
-            if (guard.trace >= 0) ptrace(PTRACE_INTERRUPT, guard.program, NULL, NULL);
+            hold_by_itself();
             return;
         case SK_INNER_SETTLED:
-            if (guard.state == SK_STATE_BUILDING && guard.program_end < 0) lead_to_exec(sender);
+            if (guard.state != SK_STATE_BUILDING || guard.program_end >= 0) return;
+            know_program(sender);
+            if (hold_lead(guard.program, guard.program_end, guard.start) < 0) give_up();
             return;
         case SK_TELL_EXITED:
             guard.has_wait_status = 1;
@@ -496,8 +343,16 @@ static void hear_status(void) {
     }
     forget(&guard.status);
     // An early exec, or a death in it, is no start.
-    if (guard.never_ran || guard.is_stopped || guard.state != SK_STATE_PREPARED) return;
+    if (guard.never_ran || hold_is_stopped() || guard.state != SK_STATE_PREPARED) return;
     become_running();
+}
+
+// Before the program is prepared the event tells it how to go on; once it runs there is none.
+static void start_program(int peer) {
+    uint64_t one = 1;
+    struct sk_message refused = {.kind = SK_TELL_FAILED, .version = SK_PLAN_VERSION, .code = EBUSY, .text = "start: not prepared yet"};
+    if (guard.state < SK_STATE_PREPARED) tell(peer, &refused, NULL, 0);
+    else if (guard.start >= 0 && write(guard.start, &one, sizeof one) < 0) return;
 }
 
 static void obey(int peer, const struct sk_message *message, int *fds, int count) {
@@ -509,11 +364,7 @@ static void obey(int peer, const struct sk_message *message, int *fds, int count
         case SK_ASK_SCAFFOLD:
             if (guard.first_socket >= 0) wire_send(guard.first_socket, message, fds, count);
             break;
-        case SK_ASK_START: {
-            uint64_t one = 1;
-            if (guard.start >= 0 && write(guard.start, &one, sizeof one) < 0) break;
-            break;
-        }
+        case SK_ASK_START: start_program(peer); break;
         case SK_ASK_SIGNAL: signal_program(message->code); break;
         case SK_ASK_EXEC:
         case SK_ASK_EXEC_KILL:
@@ -523,9 +374,7 @@ static void obey(int peer, const struct sk_message *message, int *fds, int count
             if (count != 1) break;
             attach_add(fds[0]);
             return;
-        case SK_ASK_RESIZE:
-            if (guard.is_terminal && guard.streams[0] >= 0) terminal_resize(guard.streams[0], message->wide);
-            break;
+        case SK_ASK_RESIZE: output_resize_terminal(message->wide); break;
         case SK_ASK_MARK: guard.mark = message->flags; break;
         case SK_ASK_QUIT: quit();
     }
@@ -553,6 +402,14 @@ static void handle(uint64_t tag, uint32_t events) {
         attach_handle(tag - tag_client, events);
         return;
     }
+    if (tag >= tag_output && tag < tag_peer) {
+        output_handle(tag - tag_output);
+        return;
+    }
+    if (tag >= tag_hold && tag < tag_output) {
+        hear_hold(tag - tag_hold);
+        return;
+    }
     switch (tag) {
         case tag_listener: {
             int peer = accept4(guard.listener, NULL, NULL, SOCK_CLOEXEC);
@@ -561,12 +418,6 @@ static void handle(uint64_t tag, uint32_t events) {
         }
         case tag_first: hear_first(); return;
         case tag_status: hear_status(); return;
-        case tag_trace: hear_trace(); return;
-        case tag_start: hear_start(); return;
-        case tag_output:
-        case tag_error:
-            if (!attach_is_behind()) drain((int)(tag - tag_output));
-            return;
         case tag_first_end:
             // Its last words first.
             while (guard.first_socket >= 0) {
@@ -588,8 +439,8 @@ _Noreturn void guard_main(int engine, int listener) {
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    guard.first_socket = guard.first_end = guard.program_end = guard.start = guard.trace = guard.status = -1;
-    guard.streams[0] = guard.streams[1] = guard.directory = guard.oom_counter = -1;
+    guard.first_socket = guard.first_end = guard.program_end = guard.start = guard.status = -1;
+    guard.directory = guard.oom_counter = -1;
     for (int i = 0; i < most_peers; i++) guard.peers[i] = -1;
     guard.epoll = epoll_create1(EPOLL_CLOEXEC);
     guard.listener = listener;
@@ -597,6 +448,8 @@ _Noreturn void guard_main(int engine, int listener) {
     fcntl(listener, F_SETFD, FD_CLOEXEC);
     if (guard.epoll < 0 || listen(listener, 8) < 0) _exit(1);
     watch(listener, tag_listener);
+    hold_open(guard.epoll, tag_hold);
+    output_open(guard.epoll, tag_output);
     attach_open(guard.epoll, tag_client);
     add_peer(engine);
     for (;;) {
@@ -607,6 +460,6 @@ _Noreturn void guard_main(int engine, int listener) {
         for (int pass = 0; pass < 2; pass++)
             for (int i = 0; i < ready; i++)
                 if ((events[i].data.u64 == tag_first_end) == pass) handle(events[i].data.u64, events[i].events);
-        arrange_output();
+        output_arrange();
     }
 }

@@ -28,8 +28,8 @@ static struct bpf_insn jump(uint8_t condition, uint8_t subject, int32_t value, i
 
 static struct bpf_insn leave(void) { return (struct bpf_insn){.code = BPF_JMP | BPF_EXIT}; }
 
-// Registers: 2 type, 3 access, 4 major, 5 minor. Answers 1 to allow, 0 to refuse.
-static size_t filter(struct bpf_insn *program, const struct sk_device *devices, size_t count) {
+// What is asked, into registers: 2 type, 3 access, 4 major, 5 minor. A filter answers 1 to allow, 0 to refuse.
+static size_t read_question(struct bpf_insn *program) {
   size_t n = 0;
   program[n++] = load(BPF_REG_2, offsetof(struct bpf_cgroup_dev_ctx, access_type));
   program[n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_2};
@@ -37,6 +37,11 @@ static size_t filter(struct bpf_insn *program, const struct sk_device *devices, 
   program[n++] = calculate(BPF_RSH, BPF_REG_3, 16);
   program[n++] = load(BPF_REG_4, offsetof(struct bpf_cgroup_dev_ctx, major));
   program[n++] = load(BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
+  return n;
+}
+
+static size_t filter(struct bpf_insn *program, const struct sk_device *devices, size_t count) {
+  size_t n = read_question(program);
   program[n++] = calculate(BPF_MOV, BPF_REG_0, 1);
   program[n++] = jump(BPF_JNE, BPF_REG_3, BPF_DEVCG_ACC_MKNOD, 1);
   program[n++] = leave();
@@ -54,6 +59,30 @@ static size_t filter(struct bpf_insn *program, const struct sk_device *devices, 
   return n;
 }
 
+// Loads the filter; its descriptor, or a negative errno.
+static int load_filter(const struct bpf_insn *program, size_t count) {
+  union bpf_attr loading;
+  memset(&loading, 0, sizeof loading);
+  loading.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
+  loading.insn_cnt = (uint32_t)count;
+  loading.insns = (uint64_t)(uintptr_t)program;
+  loading.license = (uint64_t)(uintptr_t) "Apache-2.0";
+  strcpy(loading.prog_name, "sidekick_dev");
+  return bpf(BPF_PROG_LOAD, &loading);
+}
+
+// Beside those that the group has.
+static int attach_filter(int directory, int loaded) {
+  union bpf_attr attaching;
+  memset(&attaching, 0, sizeof attaching);
+  attaching.target_fd = (uint32_t)directory;
+  attaching.attach_bpf_fd = (uint32_t)loaded;
+  attaching.attach_type = BPF_CGROUP_DEVICE;
+  attaching.attach_flags = BPF_F_ALLOW_MULTI;
+  int result = bpf(BPF_PROG_ATTACH, &attaching);
+  return result < 0 ? result : 0;
+}
+
 int sk_cgroup_allow_devices(int directory, const struct sk_device *devices, size_t count) {
   if (count > MOST_DEVICES) return -E2BIG;
   union bpf_attr query;
@@ -65,25 +94,11 @@ int sk_cgroup_allow_devices(int directory, const struct sk_device *devices, size
   if (query.query.prog_cnt > 0) return 0;
 
   struct bpf_insn program[16 + 3 * MOST_DEVICES];
-  union bpf_attr loading;
-  memset(&loading, 0, sizeof loading);
-  loading.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-  loading.insn_cnt = (uint32_t)filter(program, devices, count);
-  loading.insns = (uint64_t)(uintptr_t)program;
-  loading.license = (uint64_t)(uintptr_t) "Apache-2.0";
-  strcpy(loading.prog_name, "sidekick_dev");
-  int loaded = bpf(BPF_PROG_LOAD, &loading);
+  int loaded = load_filter(program, filter(program, devices, count));
   if (loaded < 0) return loaded;
-
-  union bpf_attr attaching;
-  memset(&attaching, 0, sizeof attaching);
-  attaching.target_fd = (uint32_t)directory;
-  attaching.attach_bpf_fd = (uint32_t)loaded;
-  attaching.attach_type = BPF_CGROUP_DEVICE;
-  attaching.attach_flags = BPF_F_ALLOW_MULTI;
-  result = bpf(BPF_PROG_ATTACH, &attaching);
+  result = attach_filter(directory, loaded);
   close(loaded);
-  return result < 0 ? result : 0;
+  return result;
 }
 
 // One rule: the last that matches decides, so they are laid out last first. Answers at once when it matches.
@@ -118,13 +133,7 @@ static size_t rule_filter(struct bpf_insn *program, const struct sk_device_rule 
 }
 
 static size_t rules_filter(struct bpf_insn *program, const struct sk_device_rule *rules, size_t count) {
-  size_t n = 0;
-  program[n++] = load(BPF_REG_2, offsetof(struct bpf_cgroup_dev_ctx, access_type));
-  program[n++] = (struct bpf_insn){.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = BPF_REG_3, .src_reg = BPF_REG_2};
-  program[n++] = calculate(BPF_AND, BPF_REG_2, 0xffff);
-  program[n++] = calculate(BPF_RSH, BPF_REG_3, 16);
-  program[n++] = load(BPF_REG_4, offsetof(struct bpf_cgroup_dev_ctx, major));
-  program[n++] = load(BPF_REG_5, offsetof(struct bpf_cgroup_dev_ctx, minor));
+  size_t n = read_question(program);
   for (size_t i = count; i-- > 0;) {
     n += rule_filter(program + n, &rules[i]);
     // Nothing comes past a rule on everything, and the kernel takes no code that cannot be reached.
@@ -164,25 +173,10 @@ int sk_cgroup_filter_devices(int directory, const struct sk_device_rule *rules, 
   enum { most_rules = 256 };
   static struct bpf_insn program[16 + 12 * most_rules];
   if (count > most_rules) return -E2BIG;
-  union bpf_attr loading;
-  memset(&loading, 0, sizeof loading);
-  loading.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
-  loading.insn_cnt = (uint32_t)rules_filter(program, rules, count);
-  loading.insns = (uint64_t)(uintptr_t)program;
-  loading.license = (uint64_t)(uintptr_t) "Apache-2.0";
-  strcpy(loading.prog_name, "sidekick_dev");
-  int loaded = bpf(BPF_PROG_LOAD, &loading);
+  int loaded = load_filter(program, rules_filter(program, rules, count));
   if (loaded < 0) return loaded;
   int result = detach_filters(directory);
-  if (result == 0) {
-    union bpf_attr attaching;
-    memset(&attaching, 0, sizeof attaching);
-    attaching.target_fd = (uint32_t)directory;
-    attaching.attach_bpf_fd = (uint32_t)loaded;
-    attaching.attach_type = BPF_CGROUP_DEVICE;
-    attaching.attach_flags = BPF_F_ALLOW_MULTI;
-    result = bpf(BPF_PROG_ATTACH, &attaching);
-  }
+  if (result == 0) result = attach_filter(directory, loaded);
   close(loaded);
-  return result < 0 ? result : 0;
+  return result;
 }

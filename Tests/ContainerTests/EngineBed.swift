@@ -39,8 +39,10 @@ final class EngineBed: Sendable {
     }
 
     /// Goes on with an engine of another configuration; the one before must have been let go.
-    func replaceEngine(configuration: EngineConfiguration) throws -> ContainerEngine {
-        let next = try ContainerEngine(configuration)
+    func replaceEngine(
+        configuration: EngineConfiguration, step: @escaping StepObserver = { _ in }
+    ) throws -> ContainerEngine {
+        let next = try ContainerEngine(configuration, step: step)
         current.withLock { $0 = next }
         return next
     }
