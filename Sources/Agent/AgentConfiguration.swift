@@ -45,6 +45,19 @@ package struct AgentConfiguration: Sendable {
     }
 }
 
+extension AgentConfiguration {
+    /// Named volumes of services on this host.
+    package var volumes: ServiceVolumes { ServiceVolumes(stateDirectory: stateDirectory) }
+
+    /// Directories that hold what this host is commanded by.
+    var keptDirectories: [String] {
+        [
+            stateDirectory, imagesRoot, engine.stateDirectory, engine.runDirectory, engine.initPath,
+            gatewaySocket.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/"),
+        ]
+    }
+}
+
 /// What an agent could not start for.
 package struct AgentError: Error, Hashable, Sendable, CustomStringConvertible {
     package enum Code: String, Hashable, Sendable { case alreadyRunning, invalidConfiguration, inputOutput }

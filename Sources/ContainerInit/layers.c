@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "kernel.h"
 #include "report.h"
 #include "wire.h"
 
@@ -233,8 +234,23 @@ static int mount_node(const struct plan *plan, const struct sk_step *step) {
     return mount < 0 ? failed("open device", source) : mount;
 }
 
+// Found once and by one lookup: what happens to the path after it, or a link put into it before, leads nowhere else.
+static int mount_without_links(const struct plan *plan, const struct sk_step *step, int users) {
+    const char *source = plan_string(plan, step->source);
+    int found = kernel_openat2(AT_FDCWD, source, O_PATH | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+    if (found < 0) return failed(errno == ELOOP ? "open mount source, which leads through a symbolic link," : "open mount source", source);
+    unsigned int flags = AT_EMPTY_PATH | (step->flags & SK_BIND_RECURSIVE ? AT_RECURSIVE : 0);
+    int mount = -1;
+    if (step->flags & SK_BIND_IDMAP && users >= 0) mount = clone_mount(found, "", flags, step->attributes, MS_PRIVATE, users);
+    if (mount < 0) mount = clone_mount(found, "", flags, step->attributes, MS_PRIVATE, -1);
+    if (mount < 0) failed("open mount source", source);
+    close(found);
+    return mount;
+}
+
 int layers_mount_bind(const struct plan *plan, const struct sk_step *step, int users) {
     if (step->flags & SK_BIND_NODE) return mount_node(plan, step);
+    if (step->flags & SK_BIND_NO_LINKS) return mount_without_links(plan, step, users);
     const char *source = plan_string(plan, step->source);
     unsigned int flags = step->flags & SK_BIND_RECURSIVE ? AT_RECURSIVE : 0;
     if (step->flags & SK_BIND_NO_FOLLOW) flags |= AT_SYMLINK_NOFOLLOW;

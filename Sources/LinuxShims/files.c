@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,4 +26,9 @@ int sk_is_file_at(int descriptor, const char *path)
     if (fstat(descriptor, &open) != 0 || stat(path, &named) != 0)
         return -1;
     return open.st_dev == named.st_dev && open.st_ino == named.st_ino;
+}
+
+int sk_rename_new(const char *from, const char *to)
+{
+    return renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE);
 }

@@ -28,7 +28,7 @@ struct Sidekick: AsyncParsableCommand {
                 ]),
             CommandGroup(
                 name: "Images, hosts and state",
-                subcommands: [ImageCommand.self, HostCommand.self, BackupCommand.self, RestoreCommand.self]),
+                subcommands: [ImageCommand.self, HostCommand.self, VolumeCommand.self, BackupCommand.self, RestoreCommand.self]),
             CommandGroup(
                 name: "Daemons",
                 subcommands: [StandaloneCommand.self, ControllerCommand.self, AgentCommand.self, GatewayCommand.self]),

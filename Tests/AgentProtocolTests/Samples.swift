@@ -129,8 +129,23 @@ enum Samples {
 
     /// What later releases say beside it.
     static let newerControllerMessages: [ControllerMessage] = [
-        .routes([peeredRoute, lonelyRoute]), .peering(secret: "0f"),
+        .routes([peeredRoute, lonelyRoute]), .peering(secret: "0f"), .removeVolumes(["db", "web"]),
+        .assignments([assignment(1, .rung(.online), spec: volumesSpec)]),
     ]
+
+    static let volumesSpec: ServiceSpec = {
+        var named = VolumeSpec(), host = VolumeSpec(), memory = VolumeSpec()
+        named.name = "data"
+        named.path = "/var/lib/db"
+        host.host = "/etc/ssl"
+        host.path = "/etc/ssl"
+        host.readOnly = true
+        memory.tmpfs = .mebibytes(64)
+        memory.path = "/scratch"
+        var spec = ServiceSpec(service: "db", image: "db:1")
+        spec.volumes = [named, host, memory]
+        return spec
+    }()
 
     static let peeredRoute: ServiceRoute = {
         var peered = route

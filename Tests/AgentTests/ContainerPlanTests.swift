@@ -1,5 +1,6 @@
 import ContainerCore
 import FoundationEssentials
+import Glibc
 import ImageStore
 import LinuxShims
 import SidekickModel
@@ -32,7 +33,76 @@ struct ContainerPlanTests {
             replica: ReplicaID(12), service: "web", revision: 3, generation: 4, desired: .rung(.online), spec: spec,
             imageDigest: "sha256:1")
         return try ContainerPlan.configuration(
-            assignment, attempt: 2, image: UnpackedImage(digest: "sha256:1", layers: layers, configuration: configuration))
+            assignment, attempt: 2, image: UnpackedImage(digest: "sha256:1", layers: layers, configuration: configuration),
+            volumes: ServiceVolumes(stateDirectory: directory), keeping: ["/var/lib/sidekick/agent", "/run/sidekick"])
+    }
+
+    @Test func `volumes are mounted outer before inner, and a host path does not follow links`() throws {
+        var inner = VolumeSpec(), outer = VolumeSpec(), host = VolumeSpec()
+        (inner.tmpfs, inner.path) = (.mebibytes(1), "/srv/data/tmp")
+        (outer.name, outer.path) = ("data", "/srv/data")
+        (host.host, host.path, host.readOnly) = ("/etc", "/srv/ssl", true)
+        let mounts = try plan({ _ in }) { $0.volumes = [inner, outer, host] }.mounts
+        #expect(mounts.map(\.target) == ["/srv/data", "/srv/ssl", "/srv/data/tmp"])
+        #expect(mounts[0].kind == .bind && mounts[0].source.hasSuffix("/volumes/web/data") && !mounts[0].readOnly)
+        #expect(
+            mounts[1]
+                == ContainerMount(kind: .bind, source: "/etc", target: "/srv/ssl", readOnly: true, refusesLinks: true))
+        #expect(mounts[2] == ContainerMount(kind: .tmpfs, source: "", target: "/srv/data/tmp", readOnly: false, size: 1 << 20))
+    }
+
+    @Test(arguments: [
+        ("/", "sidekick's own"), ("/var/lib", "sidekick's own"), ("/var/lib/sidekick/agent/volumes/db", "sidekick's own"),
+        ("/run/sidekick/control.sock", "sidekick's own"), ("/nowhere/at/all", "make it on this host first"),
+    ])
+    func `a host path that is the sidekick's own or missing is refused with the reason`(path: String, why: String) throws {
+        var volume = VolumeSpec()
+        (volume.host, volume.path) = (path, "/data")
+        let error = #expect(throws: AgentError.self) { try plan({ _ in }) { $0.volumes = [volume] } }
+        #expect(error?.message.contains(path) == true && error?.message.contains(why) == true, "\(String(describing: error))")
+    }
+
+    @Test func `a named volume begins as the image's directory, or the user's, and is made once`() throws {
+        let directory = "/tmp/sidekick-volumes-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        for path in ["upper/etc", "lower/var/lib/db", "lower/hidden/db"] {
+            try FileManager.default.createDirectory(atPath: "\(directory)/\(path)", withIntermediateDirectories: true)
+        }
+        try #require(mknod("\(directory)/upper/hidden", S_IFCHR, 0) == 0)
+        try #require(chown("\(directory)/lower/var/lib/db", 999, 998) == 0)
+        try #require(chmod("\(directory)/lower/var/lib/db", 0o2750) == 0)
+        var configuration = ImageConfiguration()
+        configuration.entrypoint = ["/db"]
+        let image = UnpackedImage(
+            digest: "sha256:1", layers: ["\(directory)/upper", "\(directory)/lower"], configuration: configuration)
+        let volumes = ServiceVolumes(stateDirectory: directory)
+        func made(_ name: String, at path: String) throws -> [UInt32] {
+            var spec = ServiceSpec(service: "db", image: "db:1"), volume = VolumeSpec()
+            (volume.name, volume.path) = (name, path)
+            spec.volumes = [volume]
+            let order = Assignment(
+                replica: ReplicaID(1), service: "db", revision: 1, generation: 1, desired: .rung(.online), spec: spec,
+                imageDigest: "sha256:1")
+            let mounts = try VolumePlan.mounts(
+                order, image: image, user: ContainerUser(uid: 5, gid: 6), in: volumes, keeping: [])
+            #expect(mounts.map(\.source) == [volumes.path("db", name)])
+            var about = stat()
+            try #require(lstat(mounts[0].source, &about) == 0)
+            return [about.st_uid, about.st_gid, about.st_mode & 0o7777]
+        }
+        #expect(try made("a", at: "/var/lib/db") == [999, 998, 0o2750])
+        #expect(try made("b", at: "/not/there") == [5, 6, 0o755])
+        #expect(try made("c", at: "/hidden/db") == [5, 6, 0o755])
+        try #require(chown(volumes.path("db", "a"), 1, 2) == 0)
+        #expect(try made("a", at: "/var/lib/db") == [1, 2, 0o2750])
+        #expect(volumes.all().map(\.name) == ["a", "b", "c"])
+        var about = stat()
+        #expect(lstat(volumes.root, &about) == 0 && about.st_mode & 0o7777 == 0o700)
+        try volumes.remove("db", "a")
+        #expect(volumes.all().map(\.name) == ["b", "c"])
+        try volumes.remove("db")
+        try volumes.remove("db")
+        #expect(volumes.all().isEmpty)
     }
 
     @Test func `the image's program runs unless the spec says another`() throws {

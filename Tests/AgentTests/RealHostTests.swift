@@ -14,7 +14,7 @@ import Testing
 @Suite(.serialized)
 struct RealHostTests {
     /// A bench with an engine and a store of its own; everything is removed after.
-    private struct Host {
+    struct Host {
         let bench: AgentBench
         let engine: ContainerEngine
         let images: ImageStore
@@ -42,7 +42,7 @@ struct RealHostTests {
     }
 
     /// - Parameter replacesEngine: whether the body shuts the engine down itself.
-    private static func run(_ subnet: Int, replacesEngine: Bool = false, _ body: (Host) async throws -> Void) async throws {
+    static func run(_ subnet: Int, replacesEngine: Bool = false, _ body: (Host) async throws -> Void) async throws {
         try await AgentBench.run { bench in
             let script = #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/deploy/examples/build-images.sh"
             try #require(system("/\(script) \(bench.directory)/built > \(bench.directory)/build.log 2>&1") == 0)

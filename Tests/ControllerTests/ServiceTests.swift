@@ -125,6 +125,23 @@ import Testing
         }
     }
 
+    @Test func `a deleted service's volumes go only when that is asked for, after its replicas`() async throws {
+        try await Fixture.run { fixture in
+            let agent = try await fixture.agent()
+            for wish in [false, true] {
+                _ = try await fixture.apply(webSpec())
+                try await eventually("two serve") { agent.now.online.count == 2 }
+                #expect(try await fixture.client.delete("web", volumes: wish).record.deleting)
+                try await eventually("the service is gone") { try await fixture.client.services().isEmpty }
+                try await eventually("the route is gone") { agent.now.routes.isEmpty }
+                #expect(agent.now.lostVolumes == (wish ? ["web"] : []))
+            }
+            try await eventually("the event says so") {
+                try await fixture.client.events().contains { $0.message.hasPrefix("its named volumes are removed on 1 host") }
+            }
+        }
+    }
+
     @Test func `held requests raise the count from zero at once, and the decision says why`() async throws {
         try await Fixture.run { fixture in
             let agent = try await fixture.agent()

@@ -4,9 +4,12 @@ package import SidekickModel
 
 /// What a replica's container is made from: the order and the image, put together as Docker does.
 package enum ContainerPlan {
-    /// Reads the image's user database; blocks on the disk.
+    /// Reads the image's user database and makes named volumes; blocks on the disk.
+    /// - Parameters:
+    ///   - volumes: this host's.
+    ///   - kept: directories of the host that no container may see.
     package static func configuration(
-        _ assignment: Assignment, attempt: Int, image: UnpackedImage
+        _ assignment: Assignment, attempt: Int, image: UnpackedImage, volumes: ServiceVolumes, keeping kept: [String]
     ) throws(AgentError) -> ContainerConfiguration {
         let spec = assignment.spec
         var configuration = try process(
@@ -20,6 +23,8 @@ package enum ContainerPlan {
         configuration.limits.memoryBytes = spec.resources.memory?.bytes
         configuration.limits.memoryAndSwapBytes = spec.resources.memory?.bytes
         configuration.limits.pids = Int64(spec.resources.pids)
+        configuration.mounts = try VolumePlan.mounts(
+            assignment, image: image, user: configuration.user, in: volumes, keeping: kept)
         configuration.labels = ReplicaContainer.labels(assignment, attempt: attempt)
         return configuration
     }

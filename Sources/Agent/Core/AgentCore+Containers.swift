@@ -59,7 +59,7 @@ extension AgentCore {
     private func prepare(_ assignment: Assignment, attempt: Int) {
         enqueue(for: assignment.replica) { core in
             let event: ContainerEvent
-            switch await Self.make(assignment, attempt: attempt, core.images, core.runtime) {
+            switch await Self.make(assignment, attempt: attempt, core.configuration, core.images, core.runtime) {
             case .success(let status):
                 core.replicas[assignment.replica]?.address = status.address
                 event = .prepared(endpoint: ReplicaContainer.endpoint(assignment, address: status.address))
@@ -67,6 +67,31 @@ extension AgentCore {
             }
             core.step(assignment.replica, .container(attempt: attempt, event))
         }
+    }
+
+    /// Removes the named volumes of services that an operator wants gone with all they hold.
+    func removeVolumes(_ services: [String]) {
+        for service in services {
+            // A service of that name was made anew since, and its volumes are its own.
+            guard replicasOfService[service]?.contains(where: { replicas[$0]?.lifecycle.stage != .removed }) != true else {
+                logger.warning("the volumes of a service are kept: it has replicas here", metadata: ["service": "\(service)"])
+                continue
+            }
+            line.add({ await $0.removeVolumes(of: service) }, isUrgent: false).map(begin)
+        }
+    }
+
+    private func removeVolumes(of service: String) async {
+        do {
+            try await Self.remove(volumesOf: service, from: configuration.volumes)
+            logger.notice("removed the volumes of a service", metadata: ["service": "\(service)"])
+        } catch {
+            logger.error("the volumes of a service are not removed", metadata: ["service": "\(service)", "error": "\(error)"])
+        }
+    }
+
+    @concurrent private static func remove(volumesOf service: String, from volumes: ServiceVolumes) async throws(AgentError) {
+        try volumes.remove(service)
     }
 
     private func remove(_ id: ReplicaID, attempt: Int) {
@@ -127,11 +152,13 @@ extension AgentCore {
     }
 
     @concurrent private static func make(
-        _ assignment: Assignment, attempt: Int, _ images: any ImageLibrary, _ runtime: any ContainerRuntime
+        _ assignment: Assignment, attempt: Int, _ agent: AgentConfiguration, _ images: any ImageLibrary,
+        _ runtime: any ContainerRuntime
     ) async -> Result<ContainerStatus, CheckFailure> {
         do {
             let image = try await images.unpack(assignment.imageDigest)
-            let configuration = try ContainerPlan.configuration(assignment, attempt: attempt, image: image)
+            let configuration = try ContainerPlan.configuration(
+                assignment, attempt: attempt, image: image, volumes: agent.volumes, keeping: agent.keptDirectories)
             return .success(try await prepare(configuration, runtime))
         } catch {
             return .failure(CheckFailure("\(error)"))

@@ -36,7 +36,7 @@ extension AgentCore {
             logger.error("the controller refuses this host; it is asked again later", metadata: ["reason": "\(reason)"])
             channel.close(promise: nil)
         case .heartbeat: break
-        case .assignments, .routes, .removeRoutes, .forget, .readLogs, .cancelLogs, .peering:
+        case .assignments, .routes, .removeRoutes, .removeVolumes, .forget, .readLogs, .cancelLogs, .peering:
             guard session.isSynced else {
                 logger.warning("the controller gave orders before its sync; the session is ended")
                 channel.close(promise: nil)
@@ -51,6 +51,7 @@ extension AgentCore {
         case .assignments(let orders): orders.forEach(obey)
         case .routes(let changed): changed.forEach { follow($0) }
         case .removeRoutes(let services): removeRoutes(services)
+        case .removeVolumes(let services): removeVolumes(services)
         case .forget(let gone):
             for id in gone {
                 if replicas[id]?.lifecycle.stage == .removed { forget(id) } else { step(id, .orphaned) }

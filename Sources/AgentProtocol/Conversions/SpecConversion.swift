@@ -15,6 +15,7 @@ extension WireServiceSpec {
         health = WireHealthPolicy(spec.health)
         rollout = WireRolloutPolicy(spec.rollout)
         stop = WireStopPolicy(spec.stop)
+        volumes = (spec.volumes ?? []).map(WireVolume.init)
     }
 
     func model() throws(WireProblem) -> ServiceSpec {
@@ -29,7 +30,29 @@ extension WireServiceSpec {
         try health.apply(to: &spec.health)
         try rollout.apply(to: &spec.rollout)
         try stop.apply(to: &spec.stop)
+        if !volumes.isEmpty { spec.volumes = try volumes.map { (volume) throws(WireProblem) in try volume.model() } }
         return spec
+    }
+}
+
+extension WireVolume {
+    init(_ volume: VolumeSpec) {
+        self.init()
+        if let source = volume.name { name = source }
+        if let source = volume.host { host = source }
+        if let size = volume.tmpfs { tmpfsBytes = size.bytes }
+        path = volume.path
+        readOnly = volume.readOnly
+    }
+
+    func model() throws(WireProblem) -> VolumeSpec {
+        var volume = VolumeSpec()
+        if hasName { volume.name = name }
+        if hasHost { volume.host = host }
+        if hasTmpfsBytes { volume.tmpfs = ByteCount(try bounded(tmpfsBytes, WireBounds.bytes, "volume.tmpfs")) }
+        volume.path = path
+        volume.readOnly = readOnly
+        return volume
     }
 }
 

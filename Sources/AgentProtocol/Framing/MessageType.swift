@@ -17,6 +17,7 @@ enum MessageType: UInt16, CaseIterable {
     case controllerCancelLogs = 0x0208
     case controllerHeartbeat = 0x0209
     case controllerPeering = 0x020A
+    case controllerRemoveVolumes = 0x0210
     // Gateway to agent.
     case gatewayHello = 0x0301
     case gatewayLoad = 0x0302

@@ -197,11 +197,62 @@ nonisolated struct WireServiceSpec: @unchecked Sendable {
   /// Clears the value of `stop`. Subsequent reads from it will return its default value.
   mutating func clearStop() {_uniqueStorage()._stop = nil}
 
+  var volumes: [WireVolume] {
+    get {_storage._volumes}
+    set {_uniqueStorage()._volumes = newValue}
+  }
+
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
   init() {}
 
   fileprivate var _storage = _StorageClass.defaultInstance
+}
+
+/// Exactly one of `name`, `host` and `tmpfs_bytes` is set.
+nonisolated struct WireVolume: Sendable {
+  // SwiftProtobuf.Message conformance is added in an extension below. See the
+  // `Message` and `Message+*Additions` files in the SwiftProtobuf library for
+  // methods supported on all messages.
+
+  var name: String {
+    get {_name ?? String()}
+    set {_name = newValue}
+  }
+  /// Returns true if `name` has been explicitly set.
+  var hasName: Bool {self._name != nil}
+  /// Clears the value of `name`. Subsequent reads from it will return its default value.
+  mutating func clearName() {self._name = nil}
+
+  var host: String {
+    get {_host ?? String()}
+    set {_host = newValue}
+  }
+  /// Returns true if `host` has been explicitly set.
+  var hasHost: Bool {self._host != nil}
+  /// Clears the value of `host`. Subsequent reads from it will return its default value.
+  mutating func clearHost() {self._host = nil}
+
+  var tmpfsBytes: Int64 {
+    get {_tmpfsBytes ?? 0}
+    set {_tmpfsBytes = newValue}
+  }
+  /// Returns true if `tmpfsBytes` has been explicitly set.
+  var hasTmpfsBytes: Bool {self._tmpfsBytes != nil}
+  /// Clears the value of `tmpfsBytes`. Subsequent reads from it will return its default value.
+  mutating func clearTmpfsBytes() {self._tmpfsBytes = nil}
+
+  var path: String = String()
+
+  var readOnly: Bool = false
+
+  var unknownFields = SwiftProtobuf.UnknownStorage()
+
+  init() {}
+
+  fileprivate var _name: String? = nil
+  fileprivate var _host: String? = nil
+  fileprivate var _tmpfsBytes: Int64? = nil
 }
 
 nonisolated struct WireIngressRule: Sendable {
@@ -627,7 +678,7 @@ nonisolated extension WireRung: SwiftProtobuf._ProtoNameProviding {
 
 nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".ServiceSpec"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}image\0\u{1}command\0\u{1}ports\0\u{1}ingress\0\u{1}env\0\u{1}resources\0\u{1}replicas\0\u{1}scale\0\u{1}health\0\u{1}rollout\0\u{1}stop\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}service\0\u{1}image\0\u{1}command\0\u{1}ports\0\u{1}ingress\0\u{1}env\0\u{1}resources\0\u{1}replicas\0\u{1}scale\0\u{1}health\0\u{1}rollout\0\u{1}stop\0\u{2}\u{9}volumes\0")
 
   fileprivate class _StorageClass {
     var _service: String = String()
@@ -642,6 +693,7 @@ nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._Mes
     var _health: WireHealthPolicy? = nil
     var _rollout: WireRolloutPolicy? = nil
     var _stop: WireStopPolicy? = nil
+    var _volumes: [WireVolume] = []
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -664,6 +716,7 @@ nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._Mes
       _health = source._health
       _rollout = source._rollout
       _stop = source._stop
+      _volumes = source._volumes
     }
   }
 
@@ -694,6 +747,7 @@ nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._Mes
         case 10: try { try decoder.decodeSingularMessageField(value: &_storage._health) }()
         case 11: try { try decoder.decodeSingularMessageField(value: &_storage._rollout) }()
         case 12: try { try decoder.decodeSingularMessageField(value: &_storage._stop) }()
+        case 21: try { try decoder.decodeRepeatedMessageField(value: &_storage._volumes) }()
         default: break
         }
       }
@@ -742,6 +796,9 @@ nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._Mes
       try { if let v = _storage._stop {
         try visitor.visitSingularMessageField(value: v, fieldNumber: 12)
       } }()
+      if !_storage._volumes.isEmpty {
+        try visitor.visitRepeatedMessageField(value: _storage._volumes, fieldNumber: 21)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -763,10 +820,65 @@ nonisolated extension WireServiceSpec: SwiftProtobuf.Message, SwiftProtobuf._Mes
         if _storage._health != rhs_storage._health {return false}
         if _storage._rollout != rhs_storage._rollout {return false}
         if _storage._stop != rhs_storage._stop {return false}
+        if _storage._volumes != rhs_storage._volumes {return false}
         return true
       }
       if !storagesAreEqual {return false}
     }
+    if lhs.unknownFields != rhs.unknownFields {return false}
+    return true
+  }
+}
+
+nonisolated extension WireVolume: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
+  static let protoMessageName: String = _protobuf_package + ".Volume"
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}name\0\u{1}host\0\u{3}tmpfs_bytes\0\u{1}path\0\u{3}read_only\0")
+
+  mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
+    while let fieldNumber = try decoder.nextFieldNumber() {
+      // The use of inline closures is to circumvent an issue where the compiler
+      // allocates stack space for every case branch when no optimizations are
+      // enabled. https://github.com/apple/swift-protobuf/issues/1034
+      switch fieldNumber {
+      case 1: try { try decoder.decodeSingularStringField(value: &self._name) }()
+      case 2: try { try decoder.decodeSingularStringField(value: &self._host) }()
+      case 3: try { try decoder.decodeSingularInt64Field(value: &self._tmpfsBytes) }()
+      case 4: try { try decoder.decodeSingularStringField(value: &self.path) }()
+      case 5: try { try decoder.decodeSingularBoolField(value: &self.readOnly) }()
+      default: break
+      }
+    }
+  }
+
+  func traverse<V: SwiftProtobuf.Visitor>(visitor: inout V) throws {
+    // The use of inline closures is to circumvent an issue where the compiler
+    // allocates stack space for every if/case branch local when no optimizations
+    // are enabled. https://github.com/apple/swift-protobuf/issues/1034 and
+    // https://github.com/apple/swift-protobuf/issues/1182
+    try { if let v = self._name {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 1)
+    } }()
+    try { if let v = self._host {
+      try visitor.visitSingularStringField(value: v, fieldNumber: 2)
+    } }()
+    try { if let v = self._tmpfsBytes {
+      try visitor.visitSingularInt64Field(value: v, fieldNumber: 3)
+    } }()
+    if !self.path.isEmpty {
+      try visitor.visitSingularStringField(value: self.path, fieldNumber: 4)
+    }
+    if self.readOnly != false {
+      try visitor.visitSingularBoolField(value: self.readOnly, fieldNumber: 5)
+    }
+    try unknownFields.traverse(visitor: &visitor)
+  }
+
+  static func ==(lhs: WireVolume, rhs: WireVolume) -> Bool {
+    if lhs._name != rhs._name {return false}
+    if lhs._host != rhs._host {return false}
+    if lhs._tmpfsBytes != rhs._tmpfsBytes {return false}
+    if lhs.path != rhs.path {return false}
+    if lhs.readOnly != rhs.readOnly {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

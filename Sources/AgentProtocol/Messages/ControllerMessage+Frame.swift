@@ -22,6 +22,8 @@ extension ControllerMessage {
                 Frame(.controllerRoutes, WireRoutes.with { $0.routes = routes.map(WireServiceRoute.init) })
             case .removeRoutes(let services):
                 Frame(.controllerRemoveRoutes, WireServiceNames.with { $0.services = services })
+            case .removeVolumes(let services):
+                Frame(.controllerRemoveVolumes, WireServiceNames.with { $0.services = services })
             case .forget(let replicas):
                 Frame(.controllerForget, WireReplicaIDs.with { $0.replicas = replicas.map(\.number) })
             case .readLogs(let request, let replica, let tail, let follow):
@@ -64,6 +66,8 @@ extension ControllerMessage {
             self = try frame.decode(WireRoutes.self) { (routes) throws(WireProblem) in .routes(try models(routes.routes)) }
         case .controllerRemoveRoutes:
             self = try frame.decode(WireServiceNames.self) { .removeRoutes($0.services) }
+        case .controllerRemoveVolumes:
+            self = try frame.decode(WireServiceNames.self) { .removeVolumes($0.services) }
         case .controllerForget:
             self = try frame.decode(WireReplicaIDs.self) { (ids) throws(WireProblem) in
                 .forget(try ids.replicas.map { (id) throws(WireProblem) in ReplicaID(try identifier(id, "forget")) })

@@ -26,6 +26,8 @@ package enum ControllerMessage: Hashable, Sendable {
     case routes([ServiceRoute])
     /// Services that are gone from the fleet.
     case removeRoutes([String])
+    /// Services that are gone from the fleet and whose named volumes an operator wants gone too.
+    case removeVolumes([String])
     /// The controller has noted that these replicas are removed: the agent may forget them.
     case forget([ReplicaID])
     /// Asks for the last `tail` lines of a replica's log, and with `follow` for what comes after, until `cancelLogs`.

@@ -91,8 +91,12 @@ package struct ContainerMount: Hashable, Sendable, Codable {
     package var readOnly: Bool
     /// Size limit of a tmpfs in bytes; nil for the kernel's default.
     package var size: Int64?
+    /// Whether a symbolic link on the way to a bind's source is refused, so that whoever can write there cannot lead it elsewhere;
+    /// followed when nil.
+    package var refusesLinks: Bool?
 
-    package init(kind: Kind, source: String, target: String, readOnly: Bool, size: Int64? = nil) {
+    package init(kind: Kind, source: String, target: String, readOnly: Bool, size: Int64? = nil, refusesLinks: Bool? = nil) {
+        self.refusesLinks = refusesLinks
         self.kind = kind
         self.source = source
         self.target = target

@@ -141,6 +141,19 @@ struct ContainerRecord: Codable, Sendable {
     var address: String?
 }
 
+extension ContainerEngine {
+    /// Host paths that containers of the engine with this state directory mount, read without taking the engine over. Containers that have
+    /// ended count until they are removed.
+    package static func bindSources(stateDirectory: String) -> [(container: String, source: String)] {
+        names(in: "\(stateDirectory)/containers").flatMap { id -> [(container: String, source: String)] in
+            guard let data = FileManager.default.contents(atPath: "\(stateDirectory)/containers/\(id)/record"),
+                let record = try? JSONDecoder().decode(ContainerRecord.self, from: data)
+            else { return [] }
+            return record.configuration.mounts.filter { $0.kind == .bind }.map { (id, $0.source) }
+        }
+    }
+}
+
 /// Names in a directory, sorted; none when there is no such directory.
 func names(in path: String) -> [String] {
     guard let directory = opendir(path) else { return [] }

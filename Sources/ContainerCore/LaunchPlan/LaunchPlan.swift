@@ -131,7 +131,7 @@ enum LaunchPlan {
                 steps.append(
                     .bind(
                         source: mount.source, target: mount.target, readOnly.union([.noSetUserID, .noDevices]), recursive: true,
-                        idmapped: mapped))
+                        idmapped: mapped, refusesLinks: mount.refusesLinks ?? false))
             case .tmpfs:
                 let size = mount.size.map { [("size", String($0))] } ?? []
                 steps.append(
@@ -157,12 +157,14 @@ enum LaunchPlan {
             record.target = writer.string(target)
             record.options = writer.strings(options.flatMap { [$0.0, $0.1] })
             record.attributes = attributes.rawValue
-        case .bind(let source, let target, let attributes, let recursive, let idmapped):
+        case .bind(let source, let target, let attributes, let recursive, let idmapped, let refusesLinks):
             record.kind = UInt32(SK_STEP_BIND)
             record.source = writer.string(source)
             record.target = writer.string(target)
             record.attributes = attributes.rawValue
-            record.flags = (recursive ? UInt32(SK_BIND_RECURSIVE) : 0) | (idmapped ? UInt32(SK_BIND_IDMAP) : 0)
+            record.flags =
+                (recursive ? UInt32(SK_BIND_RECURSIVE) : 0) | (idmapped ? UInt32(SK_BIND_IDMAP) : 0)
+                | (refusesLinks ? UInt32(SK_BIND_NO_LINKS) : 0)
         case .device(let source, let target, let number):
             record.kind = UInt32(SK_STEP_DEVICE)
             record.source = writer.string(source)

@@ -1,7 +1,7 @@
 /// One step of building a container's root; `SkPlan.h` says what each does.
 enum PlanStep: Sendable {
     case mount(type: String, target: String, options: [(String, String)], MountAttributes)
-    case bind(source: String, target: String, MountAttributes, recursive: Bool, idmapped: Bool)
+    case bind(source: String, target: String, MountAttributes, recursive: Bool, idmapped: Bool, refusesLinks: Bool = false)
     case device(source: String, target: String, number: UInt64)
     case node(target: String, number: UInt64)
     case link(target: String, to: String)

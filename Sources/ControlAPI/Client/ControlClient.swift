@@ -26,8 +26,10 @@ package struct ControlClient: Sendable {
     }
 
     /// Drains, stops and removes every replica, then the service. Returns once that is decided, not once it is done.
-    package func delete(_ service: String) async throws(APIFailure) -> ServiceStatus {
-        try await transport.send(.DELETE, APIPath.service(service), body: Optional<String>.none)
+    /// - Parameter volumes: whether its named volumes go too, with all they hold, on every host that is connected then.
+    package func delete(_ service: String, volumes: Bool = false) async throws(APIFailure) -> ServiceStatus {
+        try await transport.send(
+            .DELETE, APIPath.service(service), query: volumes ? [("volumes", "true")] : [], body: Optional<String>.none)
     }
 
     package func scale(_ name: String, _ request: ScaleRequest) async throws(APIFailure) -> ServiceStatus {

@@ -26,6 +26,14 @@ extension SpecField {
         }
     }
 
+    static func boolean(_ name: String, _ property: WritableKeyPath<Target, Bool>) -> Self {
+        SpecField(name: name) { tree, node, path, target in
+            let expected = "true or false"
+            guard let text = tree.scalar(node, path, expected) else { return }
+            if let value = Bool(text) { target[keyPath: property] = value } else { tree.mismatch(node, path, expected) }
+        }
+    }
+
     static func words(_ name: String, _ property: WritableKeyPath<Target, [String]>, _ expected: String) -> Self {
         SpecField(name: name) { tree, node, path, target in target[keyPath: property] = tree.words(node, path, expected) }
     }
@@ -111,6 +119,22 @@ extension SpecField {
                 tree.mapping(item, "\(path)[\(index)]", fields, into: &value)
                 target[keyPath: property].append(value)
             }
+        }
+    }
+
+    /// A list that is absent unless written.
+    static func list<Item>(
+        _ name: String, _ property: WritableKeyPath<Target, [Item]?>, empty: Item, _ fields: [SpecField<Item>]
+    ) -> Self {
+        SpecField(name: name) { tree, node, path, target in
+            guard let sequence = node.sequence else { return tree.mismatch(node, path, "a list") }
+            var items: [Item] = []
+            for (index, item) in sequence.enumerated() {
+                var value = empty
+                tree.mapping(item, "\(path)[\(index)]", fields, into: &value)
+                items.append(value)
+            }
+            target[keyPath: property] = items.isEmpty ? nil : items
         }
     }
 

@@ -18,6 +18,7 @@ enum SpecSchema {
             .section("health", \.health, health),
             .section("rollout", \.rollout, rollout),
             .section("stop", \.stop, stop),
+            .list("volumes", \.volumes, empty: VolumeSpec(), volume),
         ]
     }
 
@@ -81,12 +82,20 @@ enum SpecSchema {
         [.text("signal", \.signal, "a signal's name such as TERM"), .duration("grace", \.grace), .duration("drain", \.drain)]
     }
 
+    private static var volume: [SpecField<VolumeSpec>] {
+        [
+            .text("name", \.name, "a name such as data"), .text("host", \.host, "an absolute path of the host"),
+            .quantity("tmpfs", \.tmpfs, "a size such as 64MiB") { ByteCount(text: $0) },
+            .text("path", \.path, "an absolute path inside the container"), .boolean("readOnly", \.readOnly),
+        ]
+    }
+
     /// The sections that have a key of this name, for a key written in the wrong place.
     static func sections(having key: String) -> [String] {
         let sections: [(name: String, keys: [String])] = [
             ("ingress", ingress.map(\.name)), ("resources", resources.map(\.name)), ("replicas", replicas.map(\.name)),
             ("scale", scale.map(\.name)), ("health", health.map(\.name)), ("health's probes", probe.map(\.name)),
-            ("rollout", rollout.map(\.name)), ("stop", stop.map(\.name)),
+            ("rollout", rollout.map(\.name)), ("stop", stop.map(\.name)), ("volumes", volume.map(\.name)),
         ]
         return sections.filter { $0.keys.contains(key) }.map(\.name)
     }

@@ -74,7 +74,10 @@ struct APIServer: Sendable {
         router.get("/v1/services/:name") { _, context in
             try Self.json(try await api.conductor.requireStatus(of: try Self.name(context)))
         }
-        router.delete("/v1/services/:name") { _, context in try Self.json(try await api.delete(try Self.name(context))) }
+        router.delete("/v1/services/:name") { request, context in
+            let volumes = request.uri.queryParameters["volumes"] == "true"
+            return try Self.json(try await api.delete(try Self.name(context), volumes: volumes))
+        }
         router.post("/v1/services/:name/scale") { request, context in
             try Self.json(try await api.scale(try Self.name(context), try await Self.body(request)))
         }

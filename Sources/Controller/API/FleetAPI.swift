@@ -45,8 +45,8 @@ struct FleetAPI: Sendable {
         }
     }
 
-    func delete(_ name: String) async throws(APIFailure) -> ServiceStatus {
-        try await conductor.submit { (conductor) throws(APIFailure) in try await conductor.delete(name) }
+    func delete(_ name: String, volumes: Bool) async throws(APIFailure) -> ServiceStatus {
+        try await conductor.submit { (conductor) throws(APIFailure) in try await conductor.delete(name, volumes: volumes) }
     }
 
     func rollout(_ name: String, _ request: RolloutRequest) async throws(APIFailure) -> RolloutRecord {

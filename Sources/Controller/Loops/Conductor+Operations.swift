@@ -67,8 +67,11 @@ extension Conductor {
         return try requireStatus(of: name)
     }
 
-    func delete(_ name: String) async throws(APIFailure) -> ServiceStatus {
+    /// - Parameter volumes: its named volumes go too, once no replica is left.
+    func delete(_ name: String, volumes: Bool) async throws(APIFailure) -> ServiceStatus {
         guard let service = book.services[name] else { throw Self.noService(name) }
+        // Not durable on purpose: a controller that starts anew in between keeps what could be missed.
+        if volumes { losingVolumes.insert(name) }
         let status = try requireStatus(of: name)
         if service.record.deleting { return status }
         var record = service.record
@@ -84,7 +87,8 @@ extension Conductor {
                     .event(
                         FleetEvent(
                             at: clock.now(), kind: .serviceDeleted, service: name,
-                            message: "deleted by an operator; \(service.replicas.count) replicas go"))),
+                            message: "deleted by an operator; \(service.replicas.count) replicas go"
+                                + (volumes ? ", then its named volumes" : "")))),
             ])
         touch(name)
         return try requireStatus(of: name)

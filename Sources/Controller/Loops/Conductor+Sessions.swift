@@ -159,7 +159,20 @@ extension Conductor {
             sessions[host]?.send(.assignments(orders.values.sorted { $0.replica < $1.replica }))
         }
         for (host, ids) in forgotten { sessions[host]?.send(.forget(ids.sorted())) }
+        for case .serviceGone(let name) in facts where losingVolumes.remove(name) != nil { removeVolumes(of: name) }
         sendRoutes(of: services)
+    }
+
+    private func removeVolumes(of service: String) {
+        for session in sessions.values { session.send(.removeVolumes([service])) }
+        let absent = book.hosts.keys.filter { sessions[$0] == nil }.sorted()
+        let rest =
+            absent.isEmpty
+            ? "" : "; not connected, so they keep theirs until ‘sidekick volume remove’ there: \(absent.joined(separator: ", "))"
+        note(
+            FleetEvent(
+                at: clock.now(), kind: .serviceDeleted, service: service,
+                message: "its named volumes are removed on \(sessions.count) hosts\(rest)"))
     }
 
     /// Sends every host the routes that are not what they were, which replicas that come and go elsewhere change too.

@@ -55,6 +55,8 @@ actor Conductor {
     var warmUntil: [String: Instant] = [:]
     /// Services whose gateways hold requests: the autoscaler is asked out of turn.
     var urgent: Set<String> = []
+    /// Services being deleted whose named volumes are to go with them.
+    var losingVolumes: Set<String> = []
     /// Goes with the next commit.
     var pending: [FleetWrite] = []
     var lastSweep: Instant

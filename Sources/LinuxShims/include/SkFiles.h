@@ -24,3 +24,7 @@ enum { SK_O_PATH = 010000000 };
 
 /// Whether `path` names the file that `descriptor` has open: 1 or 0, or -1 with errno when there is no such path.
 int sk_is_file_at(int descriptor, const char *path);
+
+/// Renames within one file system unless there is something named `to`: 0, or -1 with errno, EEXIST then. Swift's Glibc module hides
+/// renameat2(2).
+int sk_rename_new(const char *from, const char *to);

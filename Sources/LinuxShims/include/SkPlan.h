@@ -67,6 +67,7 @@ enum {
     // A device node made on the host, since a user namespace may make none: `value` its number, `attributes` uid << 32 | gid of the host,
     // the upper half of `flags` its type and mode; `source` the host's own, taken where the host lets us make none either.
     SK_BIND_NODE = 64,
+    SK_BIND_NO_LINKS = 128, // no symbolic link anywhere in `source`
 };
 
 struct sk_step {

@@ -34,6 +34,7 @@ extension ServiceSpec {
         rows.append(("health.startTimeout", "\(health.startTimeout)"))
         rows += rollout.listing()
         rows += [("stop.signal", stop.signal), ("stop.grace", "\(stop.grace)"), ("stop.drain", "\(stop.drain)")]
+        for (index, volume) in (volumes ?? []).enumerated() { rows.append(("volumes[\(index)]", "\(volume)")) }
         return rows
     }
 
@@ -55,6 +56,7 @@ extension ServiceSpec {
     package func needsReplacement(of other: ServiceSpec) -> Bool {
         image != other.image || command != other.command || ports != other.ports || env != other.env
             || resources != other.resources || health != other.health
+            || volumes ?? [] != other.volumes ?? []
     }
 }
 

@@ -19,6 +19,8 @@ package struct ServiceSpec: Hashable, Sendable, Codable {
     package var health = HealthPolicy()
     package var rollout = RolloutPolicy()
     package var stop = StopPolicy()
+    /// nil or empty: none.
+    package var volumes: [VolumeSpec]?
 
     package init(service: String, image: String) {
         self.service = service

@@ -13,7 +13,7 @@ extension ServiceSpec {
     /// Everything wrong with the spec, in the order of its keys; empty when it can be applied.
     package func issues() -> [SpecIssue] {
         nameIssues() + processIssues() + ingressIssues() + resources.issues() + replicas.issues() + scale.issues()
-            + health.issues(ports: ports) + rollout.issues() + stop.issues()
+            + health.issues(ports: ports) + rollout.issues() + stop.issues() + volumeIssues()
     }
 
     private func nameIssues() -> [SpecIssue] {

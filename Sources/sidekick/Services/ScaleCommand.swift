@@ -27,15 +27,25 @@ struct ScaleCommand: AsyncParsableCommand {
 
 struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "delete", abstract: "Remove a service: its replicas drain and go.")
+        commandName: "delete", abstract: "Remove a service: its replicas drain and go.",
+        discussion: """
+            Its named volumes stay on their hosts with all they hold, for a service of the same name or until ‘sidekick volume remove’ on
+            the host; with --volumes they go too.
+            """)
 
     @Argument(help: "The service's name.") var service: String
+    @Flag(
+        help: """
+            Remove the service's named volumes too, and all they hold, on every host that is connected when the last replica is gone; the \
+            others keep theirs.
+            """)
+    var volumes = false
     @OptionGroup var waiting: WaitOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         let client = connection.client
-        _ = try await client.delete(service)
+        _ = try await client.delete(service, volumes: volumes)
         guard waiting.wait else { return StandardOutput.line("\(service): being removed") }
         let start = ContinuousClock.now
         while try await client.services().contains(where: { $0.record.name == service }) {

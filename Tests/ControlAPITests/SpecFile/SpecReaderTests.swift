@@ -54,6 +54,37 @@ struct SpecReaderTests {
         #expect(spec.stop.signal == "INT" && spec.stop.grace == .seconds(3) && spec.stop.drain == .seconds(4))
     }
 
+    @Test func `volumes are read, and what is wrong with one is placed`() throws {
+        let spec = try SpecReader.service(
+            text: """
+                service: db
+                image: db:1
+                volumes:
+                  - { name: data, path: /var/lib/db }
+                  - { host: /etc/ssl, path: /etc/ssl, readOnly: true }
+                  - { tmpfs: 64MiB, path: /scratch }
+                """, file: "db.yaml")
+        #expect(
+            spec.volumes?.map(\.description) == [
+                "data → /var/lib/db", "/etc/ssl → /etc/ssl (read-only)", "tmpfs 64MiB → /scratch",
+            ])
+        #expect(try SpecReader.service(text: try YAMLText.text(of: spec), file: "db.yaml") == spec)
+        let head = "service: db\nimage: db:1\n"
+        #expect(
+            problems(head + "volumes: [{ nmae: data, path: /data }]").contains(
+                "3:13 volumes[0].nmae: unknown key; did you mean ‘name’?"))
+        #expect(
+            problems(head + "volumes: [{ name: data, path: /data, readOnly: yes }]") == [
+                "3:48 volumes[0].readOnly: expected true or false, found ‘yes’"
+            ])
+        #expect(problems(head + "volumes: { data: /data }") == ["3:10 volumes: expected a list, found keys and values"])
+        #expect(problems(head + "volumes:\n  - { name: data }").map { $0.prefix(21) } == ["4:5 volumes[0].path: "])
+        #expect(
+            problems(head + "volumes:\n  - { name: data,\n      path: data }").map { $0.prefix(22) } == [
+                "5:13 volumes[0].path: "
+            ])
+    }
+
     @Test func `JSON is read by the same rules`() throws {
         let text = #"{"service": "web", "image": "web:1", "replicas": {"min": 0, "max": 3}, "scale": {"concurrency": "auto"}}"#
         let spec = try SpecReader.service(text: text, file: "web.json")

@@ -24,6 +24,8 @@ final class FakeAgent: Sendable {
         var logRequests: [Int64] = []
         var cancelledLogs: [Int64] = []
         var peering: String?
+        /// Services whose volumes it was told to remove.
+        var lostVolumes: [String] = []
 
         /// Replicas that serve, in order.
         var online: [ObservedReplica] {
@@ -117,6 +119,7 @@ final class FakeAgent: Sendable {
             send(.heartbeat)
         case .readLogs(let request, _, _, _): state.withLock { $0.logRequests.append(request) }
         case .cancelLogs(let request): state.withLock { $0.cancelledLogs.append(request) }
+        case .removeVolumes(let services): state.withLock { $0.lostVolumes += services }
         case .peering(let secret): state.withLock { $0.peering = secret }
         }
     }

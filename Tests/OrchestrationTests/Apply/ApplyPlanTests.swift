@@ -90,7 +90,7 @@ import Testing
     @Test func `only what a replica is made of needs its replacement`() {
         let replacing: [(inout ServiceSpec) -> Void] = [
             { $0.image = "web:2" }, { $0.command = ["a"] }, { $0.ports["admin"] = 1 }, { $0.env["A"] = "1" },
-            { $0.resources.pids = 9 }, { $0.health.startTimeout = Milliseconds(1) },
+            { $0.resources.pids = 9 }, { $0.volumes = [VolumeSpec()] }, { $0.health.startTimeout = Milliseconds(1) },
         ]
         let keeping: [(inout ServiceSpec) -> Void] = [
             { $0.replicas.max = 11 }, { $0.scale.concurrency = 2 }, { $0.rollout.bake = Milliseconds(1) },

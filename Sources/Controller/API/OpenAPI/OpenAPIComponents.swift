@@ -17,6 +17,14 @@ extension OpenAPIDocument {
                     .init("replicas", .reference("ReplicaPolicy")), .init("scale", .reference("ScalePolicy")),
                     .init("health", .reference("HealthPolicy")), .init("rollout", .reference("RolloutPolicy")),
                     .init("stop", .reference("StopPolicy")),
+                    .init("volumes", .array(.reference("VolumeSpec")), optional: true),
+                ])
+            ),
+            (
+                "VolumeSpec",
+                .object([
+                    .init("name", .string, optional: true), .init("host", .string, optional: true),
+                    .init("tmpfs", .string, optional: true), .init("path", .string), .init("readOnly", .boolean),
                 ])
             ),
             ("IngressRule", .object([.init("host", .string), .init("path", .string)])),

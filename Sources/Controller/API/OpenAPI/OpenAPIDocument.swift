@@ -58,7 +58,8 @@ enum OpenAPIDocument {
         Operation(
             method: "get", path: "/v1/services/{name}", summary: "One service.", answer: .json(.reference("ServiceStatus"))),
         Operation(
-            method: "delete", path: "/v1/services/{name}", summary: "Drains, stops and removes a service.",
+            method: "delete", path: "/v1/services/{name}",
+            summary: "Drains, stops and removes a service; its named volumes too with volumes=true.", query: ["volumes"],
             answer: .json(.reference("ServiceStatus"))),
         Operation(
             method: "post", path: "/v1/services/{name}/scale", summary: "Fixes the online count, or hands it back.",
