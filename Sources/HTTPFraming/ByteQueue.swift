@@ -8,8 +8,8 @@ package struct ByteQueue: ~Copyable {
     @inlinable package init() {}
     @inlinable deinit { base?.deallocate() }
 
-    @inlinable package var count: Int { end &- start }
-    @inlinable package var isEmpty: Bool { start == end }
+    @inlinable @inline(__always) package var count: Int { end &- start }
+    @inlinable @inline(__always) package var isEmpty: Bool { start == end }
     @inlinable package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count) }
 
     /// The bytes from `offset` on.
@@ -17,7 +17,7 @@ package struct ByteQueue: ~Copyable {
         UnsafeRawBufferPointer(start: base.map { $0 + start + offset }, count: count - offset)
     }
 
-    @inlinable package mutating func append(_ source: UnsafeRawBufferPointer) {
+    @inlinable @inline(__always) package mutating func append(_ source: UnsafeRawBufferPointer) {
         guard let from = source.baseAddress, source.count > 0 else { return }
         reserve(source.count).copyMemory(from: from, byteCount: source.count)
         end &+= source.count
@@ -28,7 +28,7 @@ package struct ByteQueue: ~Copyable {
         UnsafeRawBufferPointer(start: base.map { $0 + start }, count: min(count, self.count))
     }
 
-    @inlinable package mutating func append(_ text: StaticString) {
+    @inlinable @inline(__always) package mutating func append(_ text: StaticString) {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
@@ -64,8 +64,12 @@ package struct ByteQueue: ~Copyable {
     }
 
     /// Where the next `count` bytes go.
-    @inlinable package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+    @inlinable @inline(__always) package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
         if let base, end &+ count <= capacity { return base + end }
+        return grow(count)
+    }
+
+    @usableFromInline mutating func grow(_ count: Int) -> UnsafeMutableRawPointer {
         let used = end - start
         let wanted = max(1024, used + count, used * 2)
         let new = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)

@@ -1,6 +1,6 @@
 /// The field lines of one head and what they say about the message, gathered line by line.
-struct FieldSection: Sendable {
-    private(set) var fields: [Field] = []
+package struct FieldSection: Sendable {
+    @usableFromInline package private(set) var fields: [Field] = []
     private(set) var host = -1
     private(set) var contentLength: UInt64?
     private(set) var chunked = false
@@ -14,8 +14,8 @@ struct FieldSection: Sendable {
     private var named: [ByteRange] = []
 
     mutating func reset() {
-        fields.removeAll(keepingCapacity: true)
-        named.removeAll(keepingCapacity: true)
+        if !fields.isEmpty { fields.removeAll(keepingCapacity: true) }
+        if !named.isEmpty { named.removeAll(keepingCapacity: true) }
         host = -1
         contentLength = nil
         chunked = false

@@ -56,6 +56,14 @@ struct RequestLine: Hashable, Sendable {
 
     /// Reads `HTTP/1.0` or `HTTP/1.1`; nil when it is not whole yet.
     static func version(_ bytes: UnsafeRawPointer, _ start: Int, _ end: Int) throws(FramingError) -> UInt8? {
+        if start + 8 <= end {
+            switch UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: start, as: UInt64.self)) {
+            case 0x312E_312F_5054_5448: return 1
+            case 0x302E_312F_5054_5448: return 0
+            default: break
+            }
+        }
+        // Not one of the two, or not whole: what is wrong with it is found byte by byte.
         let name: StaticString = "HTTP/"
         for offset in 0..<8 {
             guard start + offset < end else { return nil }

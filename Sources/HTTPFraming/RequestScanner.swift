@@ -12,8 +12,9 @@ package enum Method: UInt8, Hashable, Sendable {
 
     init(_ bytes: UnsafeRawBufferPointer) {
         func named(_ name: StaticString) -> Bool {
-            bytes.count == name.utf8CodeUnitCount
-                && bytes.elementsEqual(UnsafeBufferPointer(start: name.utf8Start, count: bytes.count))
+            guard bytes.count == name.utf8CodeUnitCount else { return false }
+            for index in 0..<bytes.count where bytes[index] != name.utf8Start[index] { return false }
+            return true
         }
         switch bytes.count {
         case 3: self = named("GET") ? .get : named("PUT") ? .put : .other
@@ -53,14 +54,14 @@ package struct RequestHead: Hashable, Sendable {
 /// Reads request heads out of a connection's bytes, incrementally and strictly (RFC 9112).
 package struct RequestScanner: Sendable {
     private let limits: FramingLimits
-    private var section = FieldSection()
+    @usableFromInline package private(set) var section = FieldSection()
     private var position = 0
     private var line: RequestLine?
 
     package init(limits: FramingLimits = FramingLimits()) { self.limits = limits }
 
     /// The field lines of the head last returned.
-    package var fields: [Field] { section.fields }
+    @inlinable package var fields: [Field] { section.fields }
 
     /// Forgets what was read: call it before the first bytes of each further request.
     package mutating func reset() {

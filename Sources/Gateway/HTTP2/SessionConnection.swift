@@ -12,7 +12,8 @@ class SessionConnection: EventHandler {
     private static let readsPerTurn = 16
 
     final let session: HTTP2Session
-    final unowned let worker: Worker
+    /// Kept alive like `ClientConnection.worker`.
+    final let worker: Worker
     final let peer: SocketAddress?
     /// Asked of the system once, when a stream first wants to know.
     final private(set) lazy var local = transport.localAddress()

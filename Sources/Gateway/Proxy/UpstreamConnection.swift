@@ -15,7 +15,8 @@ final class UpstreamConnection: EventHandler {
     var transport: Transport
     var input = InputBuffer()
     var scanner: ResponseScanner
-    private unowned let worker: Worker
+    /// Kept alive like `ClientConnection.worker`: closing ends that, and every worker closes what it has.
+    private let worker: Worker
 
     init(worker: Worker, target: Int32, transport: consuming Transport, isConnected: Bool = false) throws(SystemError) {
         self.worker = worker

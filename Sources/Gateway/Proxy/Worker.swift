@@ -16,6 +16,11 @@ final class Worker: @unchecked Sendable {
     let configuration: GatewayConfiguration
     unowned let hub: Hub
     let pool = BlockPool()
+    // What each request asks for is here too: reading it through an unowned hub costs two atomic steps a time.
+    private let routeBoard: RouteBoard
+    private let replicaBoard: ReplicaBoard
+    /// As the hub's.
+    let redirect: TLSRedirect?
     private var routes = RouteTable.empty
     private var routesSeen: UInt64 = 0
     private var replicas: [ReplicaEntry?] = []
@@ -41,6 +46,8 @@ final class Worker: @unchecked Sendable {
     private lazy var handshakes = hub.tls.map { Handshakes($0.server, $0.statistics, worker: self) }
     private var random: UInt64
     private var actions: [AdmissionAction] = []
+    /// Steps taken while actions are performed, and what they ask for: it is done after those.
+    private var innerActions: [AdmissionAction] = []
     private var pending: [(service: ServiceEntry, action: AdmissionAction)] = []
     private var isPerforming = false
     /// Clients that are being told that there is no room; beyond the limit they are not told.
@@ -52,6 +59,9 @@ final class Worker: @unchecked Sendable {
         self.index = index
         self.loop = loop
         self.hub = hub
+        routeBoard = hub.routes
+        replicaBoard = hub.replicas
+        redirect = hub.redirect
         self.configuration = configuration
         accessLog = hub.accessLog.map { AccessLog($0) }
         var generator = SystemRandomNumberGenerator()
@@ -204,13 +214,13 @@ final class Worker: @unchecked Sendable {
     func service(
         authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer, routesInternalNames: () -> Bool
     ) -> ServiceEntry? {
-        hub.routes.refresh(&routes, &routesSeen)
+        routeBoard.refresh(&routes, &routesSeen)
         return routes.service(authority: authority, path: path, routesInternalNames: routesInternalNames)
     }
 
     /// The replica behind a target, as long as the agent lists it.
     func replica(at target: Int32) -> ReplicaEntry? {
-        hub.replicas.refresh(&replicas, &replicasSeen)
+        replicaBoard.refresh(&replicas, &replicasSeen)
         return Int(target) < replicas.count ? replicas[Int(target)] : nil
     }
 
@@ -220,20 +230,38 @@ final class Worker: @unchecked Sendable {
 
     /// Steps a service's admission and does what it says. Called while doing so, it leaves the doing to the call underway.
     func step(_ service: ServiceEntry, _ event: AdmissionEvent) {
-        actions.removeAll(keepingCapacity: true)
-        let tick = service.step(event, now: now, into: &actions)
-        if let tick { hub.planTick(service, at: tick) }
-        for action in actions { pending.append((service, action)) }
-        guard !isPerforming else { return }
+        guard !isPerforming else { return stepWithin(service, event) }
+        if let tick = service.step(event, now: now, into: &actions) { hub.planTick(service, at: tick) }
+        // Mostly the end of a request, which asks for nothing.
+        guard !actions.isEmpty else { return }
         isPerforming = true
         var position = 0
+        while position < actions.count {
+            perform(actions[position], of: service)
+            position += 1
+        }
+        actions.removeAll(keepingCapacity: true)
+        position = 0
         while position < pending.count {
             let (service, action) = pending[position]
             position += 1
-            hub.perform(action, of: service, on: self)
+            perform(action, of: service)
         }
-        pending.removeAll(keepingCapacity: true)
+        if position > 0 { pending.removeAll(keepingCapacity: true) }
         isPerforming = false
+    }
+
+    private func stepWithin(_ service: ServiceEntry, _ event: AdmissionEvent) {
+        if let tick = service.step(event, now: now, into: &innerActions) { hub.planTick(service, at: tick) }
+        for action in innerActions { pending.append((service, action)) }
+        innerActions.removeAll(keepingCapacity: true)
+    }
+
+    private func perform(_ action: AdmissionAction, of service: ServiceEntry) {
+        if case .forward(let id, let ref, let target) = action, Int(id.number >> 56) == index {
+            return forward(id, service, ref, target)
+        }
+        hub.perform(action, of: service, on: self)
     }
 
     /// A request of this loop may go to a replica. Its client may have left since: then the place is given back.

@@ -53,17 +53,20 @@ final class RouteTable: Sendable {
         authority: UnsafeRawBufferPointer, path: UnsafeRawBufferPointer, routesInternalNames: () -> Bool
     ) -> ServiceEntry? {
         let name = Self.withoutPort(authority)
-        if let host = host(name), !host.isInternal || routesInternalNames(), let service = Self.match(host.rules, path) {
+        if let place = host(name), !hosts[place].isInternal || routesInternalNames(),
+            let service = Self.match(hosts[place].rules, path)
+        {
             return service
         }
         return Self.match(anyHost, path)
     }
 
-    private func host(_ name: UnsafeRawBufferPointer) -> Host? {
+    /// Where it is in `hosts`.
+    private func host(_ name: UnsafeRawBufferPointer) -> Int? {
         var place = Int(Self.hash(name)) & (buckets.count - 1)
         while buckets[place] >= 0 {
-            let host = hosts[Int(buckets[place])]
-            if host.name.count == name.count, Self.equal(host.name, name) { return host }
+            let index = Int(buckets[place])
+            if hosts[index].name.count == name.count, Self.equal(hosts[index].name, name) { return index }
             place = (place + 1) & (buckets.count - 1)
         }
         return nil

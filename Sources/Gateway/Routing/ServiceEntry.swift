@@ -24,7 +24,7 @@ final class ServiceEntry: Sendable {
     /// Takes one event. Returns when a `tick` is due, if that is sooner than what is planned: the caller sees that it is planned.
     func step(_ event: AdmissionEvent, now: Instant, into actions: inout [AdmissionAction]) -> Instant? {
         state.withLock { state in
-            if event == .tick { state.planned = nil }
+            if case .tick = event { state.planned = nil }
             state.admission.step(event, now: now, into: &actions)
             guard state.admission.held > 0, let next = state.admission.nextTick(now: now) else { return nil }
             if let planned = state.planned, planned <= next { return nil }
