@@ -9,8 +9,13 @@ package import SidekickModel
 package struct Socket: ~Copyable {
     /// The descriptor, -1 once closed.
     package private(set) var descriptor: Int32
+    /// Of one that was accepted, which says so for nothing.
+    private let accepted: SocketAddress?
 
-    private init(owning descriptor: Int32) { self.descriptor = descriptor }
+    private init(owning descriptor: Int32, from accepted: SocketAddress? = nil) {
+        self.descriptor = descriptor
+        self.accepted = accepted
+    }
 
     deinit { if descriptor >= 0 { _ = sk_close(descriptor) } }
 
@@ -54,10 +59,11 @@ package struct Socket: ~Copyable {
 
     /// The next connection waiting, nil when there is none. Accepted sockets inherit the listener's TCP_NODELAY.
     package borrowing func accept() throws(SystemError) -> Socket? {
+        var peer = sockaddr_storage()
         while true {
-            let result = sk_accept(descriptor)
+            let result = sk_accept(descriptor, &peer)
             switch result {
-            case 0...: return Socket(owning: result)
+            case 0...: return Socket(owning: result, from: SocketAddress(system: peer))
             case -EAGAIN: return nil
             case -EINTR, -ECONNABORTED, -EPROTO, -ENETDOWN, -EHOSTDOWN, -EHOSTUNREACH, -ENETUNREACH: continue
             default: throw SystemError(operation: "accept on", object: "descriptor \(descriptor)", number: -result)
@@ -126,6 +132,7 @@ package struct Socket: ~Copyable {
     }
 
     package borrowing func peerAddress() -> SocketAddress? {
+        if let accepted { return accepted }
         var storage = sockaddr_storage()
         return sk_peer_address(descriptor, &storage) < 0 ? nil : SocketAddress(system: storage)
     }

@@ -109,11 +109,33 @@ extension SocketAddress: CustomStringConvertible {
         }
     }
 
+    /// The bytes of `hostText`.
+    package var hostBytes: [UInt8] {
+        if case .ip4(let address, _) = self { return Self.text(address) }
+        return Array(hostText.utf8)
+    }
+
+    /// Every connection's address is written once, and interpolation would take longer than all else about it.
+    private static func text(_ address: UInt32) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: 15) { buffer, count in
+            func put(_ byte: UInt8) {
+                buffer[count] = byte
+                count += 1
+            }
+            for part in 0..<4 {
+                let number = UInt8(truncatingIfNeeded: address >> UInt32(24 - 8 * part))
+                if part > 0 { put(0x2E) }
+                if number >= 100 { put(0x30 + number / 100) }
+                if number >= 10 { put(0x30 + number / 10 % 10) }
+                put(0x30 + number % 10)
+            }
+        }
+    }
+
     /// The address alone, without port or brackets; a path for a Unix socket.
     package var hostText: String {
         switch self {
-        case .ip4(let address, _):
-            return "\(address >> 24).\(address >> 16 & 255).\(address >> 8 & 255).\(address & 255)"
+        case .ip4(let address, _): return String(decoding: Self.text(address), as: UTF8.self)
         case .ip6(let high, let low, _):
             var raw = in6_addr()
             withUnsafeMutableBytes(of: &raw) {

@@ -1,50 +1,52 @@
 /// Bytes that wait to be sent: appended at the end, consumed at the front.
-package struct ByteQueue: ~Copyable {
-    @usableFromInline package var base: UnsafeMutableRawPointer?
-    @usableFromInline package var capacity = 0
-    @usableFromInline package var start = 0
-    @usableFromInline package var end = 0
+///
+/// Public, with all it has, as the compiler inlines nothing of a module into another that is not.
+public struct ByteQueue: ~Copyable {
+    @usableFromInline var base: UnsafeMutableRawPointer?
+    @usableFromInline var capacity = 0
+    @usableFromInline var start = 0
+    @usableFromInline var end = 0
 
-    @inlinable package init() {}
+    @inlinable public init() {}
     @inlinable deinit { base?.deallocate() }
 
-    @inlinable @inline(__always) package var count: Int { end &- start }
-    @inlinable @inline(__always) package var isEmpty: Bool { start == end }
-    @inlinable package var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count) }
+    @inlinable @inline(__always) public var count: Int { end &- start }
+    @inlinable @inline(__always) public var isEmpty: Bool { start == end }
+    @inlinable public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: base.map { $0 + start }, count: count) }
 
     /// The bytes from `offset` on.
-    @inlinable package func suffix(from offset: Int) -> UnsafeRawBufferPointer {
+    @inlinable public func suffix(from offset: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base.map { $0 + start + offset }, count: count - offset)
     }
 
-    @inlinable @inline(__always) package mutating func append(_ source: UnsafeRawBufferPointer) {
+    @inlinable @inline(__always) public mutating func append(_ source: UnsafeRawBufferPointer) {
         guard let from = source.baseAddress, source.count > 0 else { return }
         reserve(source.count).copyMemory(from: from, byteCount: source.count)
         end &+= source.count
     }
 
     /// The first bytes, `count` of them at most.
-    @inlinable package func prefix(_ count: Int) -> UnsafeRawBufferPointer {
+    @inlinable public func prefix(_ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(start: base.map { $0 + start }, count: min(count, self.count))
     }
 
-    @inlinable @inline(__always) package mutating func append(_ text: StaticString) {
+    @inlinable @inline(__always) public mutating func append(_ text: StaticString) {
         append(UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
-    @inlinable package mutating func append(_ source: [UInt8]) { source.withUnsafeBytes { append($0) } }
+    @inlinable public mutating func append(_ source: [UInt8]) { source.withUnsafeBytes { append($0) } }
 
-    @inlinable package mutating func append(text: String) {
+    @inlinable public mutating func append(text: String) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0)) }
     }
 
-    @inlinable package mutating func append(byte: UInt8) {
+    @inlinable public mutating func append(byte: UInt8) {
         reserve(1).storeBytes(of: byte, as: UInt8.self)
         end &+= 1
     }
 
-    @inlinable package mutating func consume(_ count: Int) {
+    @inlinable public mutating func consume(_ count: Int) {
         start &+= count
         if start == end {
             start = 0
@@ -53,7 +55,7 @@ package struct ByteQueue: ~Copyable {
     }
 
     /// Empties it, and gives back what one large message made it grow to.
-    @inlinable package mutating func clear() {
+    @inlinable public mutating func clear() {
         start = 0
         end = 0
         if capacity > 8192 {
@@ -64,7 +66,7 @@ package struct ByteQueue: ~Copyable {
     }
 
     /// Where the next `count` bytes go.
-    @inlinable @inline(__always) package mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
+    @inlinable @inline(__always) public mutating func reserve(_ count: Int) -> UnsafeMutableRawPointer {
         if let base, end &+ count <= capacity { return base + end }
         return grow(count)
     }

@@ -1,6 +1,6 @@
 /// The field lines of one head and what they say about the message, gathered line by line.
 package struct FieldSection: Sendable {
-    @usableFromInline package private(set) var fields: [Field] = []
+    package private(set) var fields: [Field] = []
     private(set) var host = -1
     private(set) var contentLength: UInt64?
     private(set) var chunked = false

@@ -54,14 +54,15 @@ package struct RequestHead: Hashable, Sendable {
 /// Reads request heads out of a connection's bytes, incrementally and strictly (RFC 9112).
 package struct RequestScanner: Sendable {
     private let limits: FramingLimits
-    @usableFromInline package private(set) var section = FieldSection()
+    /// What is read so far of the fields. Its `fields` can be had of a scanner in a class without copying the scanner.
+    package private(set) var section = FieldSection()
     private var position = 0
     private var line: RequestLine?
 
     package init(limits: FramingLimits = FramingLimits()) { self.limits = limits }
 
     /// The field lines of the head last returned.
-    @inlinable package var fields: [Field] { section.fields }
+    package var fields: [Field] { section.fields }
 
     /// Forgets what was read: call it before the first bytes of each further request.
     package mutating func reset() {

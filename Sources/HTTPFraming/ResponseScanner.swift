@@ -18,14 +18,15 @@ package struct ResponseHead: Hashable, Sendable {
 /// Reads response heads out of a connection's bytes, incrementally and strictly (RFC 9112).
 package struct ResponseScanner: Sendable {
     private let limits: FramingLimits
-    @usableFromInline package private(set) var section = FieldSection()
+    /// What is read so far of the fields. Its `fields` can be had of a scanner in a class without copying the scanner.
+    package private(set) var section = FieldSection()
     private var position = 0
     private var status: (code: Int, minor: UInt8, end: Int)?
 
     package init(limits: FramingLimits = FramingLimits()) { self.limits = limits }
 
     /// The field lines of the head last returned.
-    @inlinable package var fields: [Field] { section.fields }
+    package var fields: [Field] { section.fields }
 
     /// Forgets what was read: call it before the first bytes of each further response.
     package mutating func reset() {

@@ -29,7 +29,10 @@ int sk_bind(int fd, const struct sockaddr_storage *address, socklen_t length) {
 
 int sk_listen(int fd, int backlog) { return RESULT(listen(fd, backlog)); }
 
-int sk_accept(int fd) { return RESULT(accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)); }
+int sk_accept(int fd, struct sockaddr_storage *peer) {
+    socklen_t length = sizeof *peer;
+    return RESULT(accept4(fd, (struct sockaddr *)peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
 
 int sk_connect(int fd, const struct sockaddr_storage *address, socklen_t length) {
     return RESULT(connect(fd, (const struct sockaddr *)address, length));

@@ -45,12 +45,18 @@ package final class TLSServer: @unchecked Sendable {
         "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-CHACHA20-POLY1305",
     ].joined(separator: ":")
 
+    /// AES with 128 bits first: as safe for anything sent today, with a third less work in a handshake's digests and per byte.
+    private static let ciphersOfTLS13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
+
     /// A context with everything but a certificate. A connection starts in the server's and goes over to its certificate's, which some
     /// settings are then taken from: all are made alike.
     static func makeContext(_ protocols: ApplicationProtocols) throws(TLSError) -> OpaquePointer {
         guard let context = SSL_CTX_new(TLS_server_method()) else { throw .taken("set up TLS") }
         sk_tls_set_minimum(context, TLS1_2_VERSION)
-        _ = SSL_CTX_set_options(context, SK_TLS_NO_RENEGOTIATION | SK_TLS_NO_COMPRESSION | SK_TLS_PRIORITIZE_CHACHA)
+        // Ours is the order of ciphers, but a client without hardware for AES, which names ChaCha20 first, gets that.
+        _ = SSL_CTX_set_options(
+            context,
+            SK_TLS_NO_RENEGOTIATION | SK_TLS_NO_COMPRESSION | SK_TLS_SERVER_PREFERENCE | SK_TLS_PRIORITIZE_CHACHA)
         sk_tls_set_mode(
             context,
             Int(SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER) | Int(SSL_MODE_RELEASE_BUFFERS))
@@ -59,7 +65,8 @@ package final class TLSServer: @unchecked Sendable {
         sk_tls_no_session_cache(context)
         let name = Array("sidekick".utf8)
         guard SSL_CTX_set_session_id_context(context, name, UInt32(name.count)) == 1,
-            SSL_CTX_set_cipher_list(context, ciphersOfTLS12) == 1, sk_tls_set_groups(context, "X25519:P-256:P-384") == 1
+            SSL_CTX_set_cipher_list(context, ciphersOfTLS12) == 1,
+            SSL_CTX_set_ciphersuites(context, ciphersOfTLS13) == 1, sk_tls_set_groups(context, "X25519:P-256:P-384") == 1
         else {
             SSL_CTX_free(context)
             throw .taken("set up TLS")

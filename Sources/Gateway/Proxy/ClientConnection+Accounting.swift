@@ -12,7 +12,7 @@ extension ClientConnection {
         var given = none
         var userAgent = none
         var referer = none
-        for field in scanner.fields {
+        for field in scanner.section.fields {
             switch field.role {
             case .requestID: if given.isEmpty, HeadWriter.isID(field.value.of(bytes)) { given = field.value.of(bytes) }
             case .plain:
@@ -37,8 +37,8 @@ extension ClientConnection {
     /// Who asked: the client itself, or whom a trusted proxy names.
     private func logClient(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         guard client.isTrusted else { return client.address }
-        let values = scanner.fields.filter { $0.role == .forwardedFor }.map { $0.value.of(bytes) }
-        guard let first = ForwardedFor.client(values, trusted: worker.configuration.trusts) else { return client.address }
+        let values = scanner.section.fields.filter { $0.role == .forwardedFor }.map { $0.value.of(bytes) }
+        guard let first = ForwardedFor.client(values, trusted: worker.trust.includes) else { return client.address }
         return Array(first.hostText.utf8)
     }
 

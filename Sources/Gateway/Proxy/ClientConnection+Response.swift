@@ -50,7 +50,9 @@ extension ClientConnection {
             return false
         }
         guard let head else { return false }
-        if exchange.ref?.isPeer ?? false, head.status == 503, upstream.scanner.fields.contains(where: { $0.role == .peer }) {
+        if exchange.ref?.isPeer ?? false, head.status == 503,
+            upstream.scanner.section.fields.contains(where: { $0.role == .peer })
+        {
             turnedAway()
             return false
         }
@@ -91,7 +93,7 @@ extension ClientConnection {
         exchange.closeAfter = !exchange.keepAlive || head.body == .untilClose || worker.isDraining
         let connection: HeadWriter.Connection =
             exchange.closeAfter ? .close : exchange.minorVersion == 0 ? .keepAlive : .asItIs
-        let fields = upstream.scanner.fields
+        let fields = upstream.scanner.section.fields
         if HeadWriter.passesUnchanged(fields, connection) {
             // Head and body leave as they lie in the buffer.
             exchange.responseReady = head.end

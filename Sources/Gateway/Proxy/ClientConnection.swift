@@ -41,6 +41,8 @@ final class ClientConnection: EventHandler {
     private var deadline = Instant(nanoseconds: .max)
     private var isReadingHeads = false
     private var isTurnPlanned = false
+    /// The client said that its last request was the last, and every byte of that is read.
+    private var saysNoMore = false
     /// Bytes taken and thrown away since the last answer.
     private var discarded = 0
     /// Nothing was asked on it yet.
@@ -270,7 +272,7 @@ final class ClientConnection: EventHandler {
         let context = HeadWriter.Context(
             client: client.address, isSecure: transport.isSecure, isTrusted: client.isTrusted,
             writesForwarded: worker.configuration.writesForwarded && !isPeer, newID: newID)
-        HeadWriter.request(head, scanner.fields, bytes, context, into: &request)
+        HeadWriter.request(head, scanner.section.fields, bytes, context, into: &request)
         exchange.headBytes = request.count
         input.consume(Int(head.bytes.end))
         scanner.reset()
@@ -286,7 +288,7 @@ final class ClientConnection: EventHandler {
 
     /// What a peer says of the request whose head was just read.
     private func visit(_ bytes: UnsafeRawBufferPointer) -> Peering.Visit? {
-        guard let field = scanner.fields.first(where: { $0.role == .peer }) else { return nil }
+        guard let field = scanner.section.fields.first(where: { $0.role == .peer }) else { return nil }
         return worker.hub.peering.visit(field.value.of(bytes))
     }
 
@@ -334,6 +336,7 @@ final class ClientConnection: EventHandler {
     /// The response is whole, in `output` at the latest: what comes next.
     func endRequest(close: Bool) {
         countRequest(status: exchange.status)
+        saysNoMore = !exchange.keepAlive && exchange.requestDone && exchange.bodyReady == 0
         serial &+= 1
         exchange = Exchange()
         exchange.requestDone = true
@@ -352,6 +355,8 @@ final class ClientConnection: EventHandler {
     /// connection and may take the response away from it.
     private func finishEnding() {
         guard flush() else { return }
+        // Closing resets only where something came that is not read.
+        if saysNoMore, input.isEmpty, !transport.canRead { return close() }
         if exchange.endedAt == nil {
             exchange.endedAt = worker.now
             transport.endWriting()

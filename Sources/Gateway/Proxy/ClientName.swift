@@ -11,19 +11,27 @@ struct ClientName {
     /// Its place among the connections of its address, where those are limited.
     var seat: ConnectionSeat?
 
-    init(_ transport: borrowing Transport, _ configuration: GatewayConfiguration, isPeer: Bool = false) {
+    init(_ transport: borrowing Transport, _ trust: ProxyTrust, isPeer: Bool = false) {
         self.isPeer = isPeer
         let peer = isPeer ? nil : transport.peerAddress()
-        address = peer?.port == nil ? [] : Array(peer?.hostText.utf8 ?? "".utf8)
-        isTrusted = isPeer || (peer.map { configuration.trusts($0) } ?? false)
+        if let peer, peer.port != nil { address = peer.hostBytes } else { address = [] }
+        isTrusted = isPeer || (peer.map(trust.includes) ?? false)
     }
 }
 
-extension GatewayConfiguration {
-    /// Whether a client is believed when it says for whom it asks.
-    func trusts(_ address: SocketAddress) -> Bool {
-        if trustForwarded { return true }
+/// Which clients are believed when they say for whom they ask.
+struct ProxyTrust: Sendable {
+    private let everybody: Bool
+    private let proxies: [AddressRange]
+
+    init(_ configuration: GatewayConfiguration) {
+        everybody = configuration.trustForwarded
+        proxies = configuration.trustedProxies
+    }
+
+    func includes(_ address: SocketAddress) -> Bool {
+        if everybody { return true }
         if case .unix = address { return true }
-        return trustedProxies.contains { $0.contains(address) }
+        return proxies.contains { $0.contains(address) }
     }
 }

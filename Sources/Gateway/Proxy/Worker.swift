@@ -14,6 +14,7 @@ final class Worker: @unchecked Sendable {
     let index: Int
     let loop: EventLoop
     let configuration: GatewayConfiguration
+    let trust: ProxyTrust
     unowned let hub: Hub
     let pool = BlockPool()
     // What each request asks for is here too: reading it through an unowned hub costs two atomic steps a time.
@@ -63,6 +64,7 @@ final class Worker: @unchecked Sendable {
         replicaBoard = hub.replicas
         redirect = hub.redirect
         self.configuration = configuration
+        trust = ProxyTrust(configuration)
         accessLog = hub.accessLog.map { AccessLog($0) }
         var generator = SystemRandomNumberGenerator()
         random = generator.next()
@@ -143,7 +145,7 @@ final class Worker: @unchecked Sendable {
 
     /// Who a new connection is from, and why it is refused if it is.
     private func receive(_ transport: borrowing Transport, isPeer: Bool = false) -> (ClientName, LocalAnswer?) {
-        var name = ClientName(transport, configuration, isPeer: isPeer)
+        var name = ClientName(transport, trust, isPeer: isPeer)
         var refusal: LocalAnswer?
         if hub.connections.load(ordering: .relaxed) >= hub.connectionLimit {
             refusal = .tooManyConnections

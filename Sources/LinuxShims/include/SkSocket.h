@@ -11,7 +11,8 @@
 int sk_socket(int family);
 int sk_bind(int fd, const struct sockaddr_storage *address, socklen_t length);
 int sk_listen(int fd, int backlog);
-int sk_accept(int fd);
+/// The next connection, and who made it.
+int sk_accept(int fd, struct sockaddr_storage *peer);
 /// 0 when connected at once, -EINPROGRESS when on the way.
 int sk_connect(int fd, const struct sockaddr_storage *address, socklen_t length);
 /// The address the socket is bound to; returns its length.
