@@ -67,6 +67,10 @@ extension ContainerCommand {
                 _ = try await engine.prepare(configuration)
                 let attached = detach || (!streams.tty && !streams.interactive) ? nil : try engine.attach(configuration.id)
                 do {
+                    // Before the program looks at it.
+                    if streams.tty, let size = RawTerminal.size() {
+                        try engine.resize(configuration.id, rows: size.rows, columns: size.columns)
+                    }
                     _ = try await engine.start(configuration.id)
                 } catch {
                     try? await engine.remove(configuration.id)
