@@ -142,6 +142,21 @@ import Testing
         }
     }
 
+    @Test func `a deletion that could not be recorded leaves the volumes to the next one's wish`() async throws {
+        try await Fixture.run { fixture in
+            let agent = try await fixture.agent()
+            _ = try await fixture.apply(webSpec())
+            try await eventually("two serve") { agent.now.online.count == 2 }
+            try fixture.sql("create trigger no before update on services when new.deleting begin select raise(abort, 'no'); end")
+            await #expect(throws: APIFailure.self) { try await fixture.client.delete("web", volumes: true) }
+            try fixture.sql("drop trigger no")
+            #expect(try await fixture.client.delete("web").record.deleting)
+            try await eventually("the service is gone") { try await fixture.client.services().isEmpty }
+            try await eventually("the route is gone") { agent.now.routes.isEmpty }
+            #expect(agent.now.lostVolumes == [])
+        }
+    }
+
     @Test func `held requests raise the count from zero at once, and the decision says why`() async throws {
         try await Fixture.run { fixture in
             let agent = try await fixture.agent()

@@ -79,17 +79,23 @@ extension Conductor {
         record.desiredOnline = 0
         record.desiredStandby = 0
         record.manualOnline = nil
-        try await commit(
-            for: "delete \(name)",
-            [
-                .service(record, expecting: nil),
-                .action(
-                    .event(
-                        FleetEvent(
-                            at: clock.now(), kind: .serviceDeleted, service: name,
-                            message: "deleted by an operator; \(service.replicas.count) replicas go"
-                                + (volumes ? ", then its named volumes" : "")))),
-            ])
+        do throws(APIFailure) {
+            try await commit(
+                for: "delete \(name)",
+                [
+                    .service(record, expecting: nil),
+                    .action(
+                        .event(
+                            FleetEvent(
+                                at: clock.now(), kind: .serviceDeleted, service: name,
+                                message: "deleted by an operator; \(service.replicas.count) replicas go"
+                                    + (volumes ? ", then its named volumes" : "")))),
+                ])
+        } catch {
+            // Nothing is being deleted, and the next who asks may want them kept.
+            losingVolumes.remove(name)
+            throw error
+        }
         touch(name)
         return try requireStatus(of: name)
     }

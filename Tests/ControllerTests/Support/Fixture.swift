@@ -100,14 +100,22 @@ final class Fixture: Sendable {
         _ = await task.result
     }
 
-    func erase() {
+    func erase() { _ = Self.spawn(["rm", "-rf", directory]) }
+
+    /// Does something to the controller's database behind its back.
+    func sql(_ statement: String) throws {
+        try #require(Self.spawn(["sqlite3", "-cmd", ".timeout 5000", directory + "/state/state.db", statement]) == 0)
+    }
+
+    /// What the program ended with, as waitpid(2) tells it; -1 when it could not be started.
+    private static func spawn(_ arguments: [String]) -> Int32 {
         var pid: pid_t = 0
-        let arguments = ["rm", "-rf", directory]
         let words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { words.forEach { free($0) } }
-        guard posix_spawnp(&pid, "rm", nil, nil, words, environ) == 0 else { return }
-        var status: Int32 = 0
+        guard posix_spawnp(&pid, arguments[0], nil, nil, words, environ) == 0 else { return -1 }
+        var status: Int32 = -1
         waitpid(pid, &status, 0)
+        return status
     }
 
     var port: Int { running.withLock { $0?.server.boundAgentPort } ?? 0 }
