@@ -5,21 +5,14 @@ import Testing
 @Suite(.serialized) struct BridgeListenerTests {
     @Test(arguments: ["127.0.0.1", "0.0.0.0", "[::]"])
     func `the gateway is at the bridge's address wherever else it listens`(address: String) async throws {
-        let host = try StandaloneHost()
-        let bridge = host.subnet.replacing("0/24", with: "1")
-        do {
+        try await StandaloneHost.run { host in
+            let bridge = host.subnet.replacing("0/24", with: "1")
             try await host.start(["--listen", "\(address):\(host.port)"])
             let words = ["-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{response_code}"]
             for there in [bridge, address == "[::]" ? "[::1]" : "127.0.0.1"] {
                 let answer = try await Programs.run("/usr/bin/curl", words + ["http://\(there):\(host.port)/"])
                 #expect(answer.output == "404", "at \(there): \(answer.errors)")
             }
-        } catch {
-            _ = await host.stop()
-            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
         }
-        #expect(await host.stop() == 0)
-        #expect(try await host.leftovers() == [])
-        host.removeFiles()
     }
 }

@@ -8,18 +8,11 @@ import Testing
 @Suite(.serialized) struct KilledDaemonTests {
     /// A standalone host serving the example at a steady rate; everything of it is gone afterwards.
     private func withServingHost(_ body: (StandaloneHost) async throws -> Void) async throws {
-        let host = try StandaloneHost()
-        do {
+        try await StandaloneHost.run { host in
             try await host.startWithExample(["min: 0": "min: 2"])
             try await host.must("wait", "hello", "--for", "settled")
             try await body(host)
-        } catch {
-            _ = await host.stop()
-            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
         }
-        #expect(await host.stop() == 0)
-        #expect(try await host.leftovers() == [])
-        host.removeFiles()
     }
 
     private func pids(_ host: StandaloneHost) async throws -> [ReplicaID: Int] {

@@ -7,8 +7,7 @@ import Testing
 /// The main job, smaller than deploy/demo.sh: from zero, up, patched, a broken patch rolled back, to zero, nothing left behind.
 @Suite(.serialized) struct MainJobTests {
     @Test func `a service scales from zero and back, patched under load, and fails no request`() async throws {
-        let host = try StandaloneHost()
-        do {
+        try await StandaloneHost.run { host in
             try await host.startWithExample()
             for file in ["hello-2.tar", "hello-3-broken.tar"] {
                 try await host.must("image", "import", try await ExampleImages.path(file))
@@ -37,18 +36,11 @@ import Testing
                 "/usr/bin/sqlite3", ["\(host.root)/data/controller/state.db", "select name, desired_online from services"])
             #expect(sql.output == "hello|0\n", "\(sql.errors)")
             try await host.must("delete", "hello", "--wait", "--timeout", "30s")
-        } catch {
-            _ = await host.stop()
-            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
         }
-        #expect(await host.stop() == 0)
-        #expect(try await host.leftovers() == [])
-        host.removeFiles()
     }
 
     @Test func `an undone rollout returns to the version before`() async throws {
-        let host = try StandaloneHost()
-        do {
+        try await StandaloneHost.run { host in
             try await host.startWithExample(["min: 0": "min: 1"])
             try await host.must("image", "import", try await ExampleImages.path("hello-2.tar"))
             let (report, _) = try await host.underLoad(rate: 50, seconds: 12) {
@@ -59,12 +51,6 @@ import Testing
             let status = try await host.client.service("hello")
             #expect(status.spec.image == "hello:1")
             #expect(status.record.revision == 3, "an undo is a revision of its own")
-        } catch {
-            _ = await host.stop()
-            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
         }
-        #expect(await host.stop() == 0)
-        #expect(try await host.leftovers() == [])
-        host.removeFiles()
     }
 }

@@ -6,8 +6,7 @@ import Testing
 /// What a user gets wrong is answered clearly, and what ran keeps running.
 @Suite(.serialized) struct MistakeTests {
     @Test func `mistakes are named and what ran keeps running`() async throws {
-        let host = try StandaloneHost()
-        do {
+        try await StandaloneHost.run { host in
             try await host.startWithExample(["min: 0": "min: 1"])
             try await host.must("wait", "hello", "--for", "settled")
             let (report, _) = try await host.underLoad(rate: 50, seconds: 15) {
@@ -19,13 +18,7 @@ import Testing
                 try await takenPort(host)
             }
             expectNoneFailed(report)
-        } catch {
-            _ = await host.stop()
-            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
         }
-        #expect(await host.stop() == 0)
-        #expect(try await host.leftovers() == [])
-        host.removeFiles()
     }
 
     private func misspeltSpec(_ host: StandaloneHost) async throws {

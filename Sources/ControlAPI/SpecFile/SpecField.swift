@@ -113,12 +113,8 @@ extension SpecField {
         _ name: String, _ property: WritableKeyPath<Target, [Item]>, empty: Item, _ fields: [SpecField<Item>]
     ) -> Self {
         SpecField(name: name) { tree, node, path, target in
-            guard let sequence = node.sequence else { return tree.mismatch(node, path, "a list") }
-            for (index, item) in sequence.enumerated() {
-                var value = empty
-                tree.mapping(item, "\(path)[\(index)]", fields, into: &value)
-                target[keyPath: property].append(value)
-            }
+            guard let items = items(node, path, empty, fields, in: &tree) else { return }
+            target[keyPath: property] += items
         }
     }
 
@@ -127,14 +123,23 @@ extension SpecField {
         _ name: String, _ property: WritableKeyPath<Target, [Item]?>, empty: Item, _ fields: [SpecField<Item>]
     ) -> Self {
         SpecField(name: name) { tree, node, path, target in
-            guard let sequence = node.sequence else { return tree.mismatch(node, path, "a list") }
-            var items: [Item] = []
-            for (index, item) in sequence.enumerated() {
-                var value = empty
-                tree.mapping(item, "\(path)[\(index)]", fields, into: &value)
-                items.append(value)
-            }
+            guard let items = items(node, path, empty, fields, in: &tree) else { return }
             target[keyPath: property] = items.isEmpty ? nil : items
+        }
+    }
+
+    /// nil when the node is no list, which is told then.
+    private static func items<Item>(
+        _ node: Node, _ path: String, _ empty: Item, _ fields: [SpecField<Item>], in tree: inout SpecTree
+    ) -> [Item]? {
+        guard let sequence = node.sequence else {
+            tree.mismatch(node, path, "a list")
+            return nil
+        }
+        return sequence.enumerated().map { index, item in
+            var value = empty
+            tree.mapping(item, "\(path)[\(index)]", fields, into: &value)
+            return value
         }
     }
 

@@ -15,8 +15,6 @@ final class Peering: Sendable {
         var authority: UnsafeRawBufferPointer
     }
 
-    static let suffix = ".sidekick.internal"
-
     private let secret = Mutex<[UInt8]>([])
 
     /// An empty secret trusts nobody.
@@ -28,7 +26,7 @@ final class Peering: Sendable {
         let secret = secret.withLock { $0 }
         out.append("sidekick-peer: ")
         out.append(secret)
-        out.append(text: " \(max(0, waited.count)) \(service)\(Self.suffix)\r\n")
+        out.append(text: " \(max(0, waited.count)) \(service)\(InternalName.suffix)\r\n")
     }
 
     /// Reads the field's value; nil when it does not come from a gateway of this fleet. Takes as long whatever the secret it names.

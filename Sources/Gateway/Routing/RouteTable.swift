@@ -26,7 +26,7 @@ final class RouteTable: Sendable {
     init(_ services: [(route: ServiceRoute, entry: ServiceEntry)]) {
         var byHost: [String: [Rule]] = [:]
         for (route, entry) in services.sorted(by: { $0.route.service < $1.route.service }) {
-            byHost[route.service + Peering.suffix, default: []].append(Rule(path: Array("/".utf8), service: entry))
+            byHost[route.service + InternalName.suffix, default: []].append(Rule(path: Array("/".utf8), service: entry))
             for rule in route.ingress {
                 byHost[rule.host.lowercased(), default: []].append(Rule(path: Array(rule.path.utf8), service: entry))
             }
@@ -36,7 +36,7 @@ final class RouteTable: Sendable {
         }
         anyHost = ordered(byHost.removeValue(forKey: "*") ?? [])
         hosts = byHost.sorted { $0.key < $1.key }.map { name, rules in
-            Host(name: Array(name.utf8), isInternal: name.hasSuffix(Peering.suffix), rules: ordered(rules))
+            Host(name: Array(name.utf8), isInternal: name.hasSuffix(InternalName.suffix), rules: ordered(rules))
         }
         var buckets = [Int32](repeating: -1, count: max(4, (hosts.count * 2 + 1).nextPowerOfTwo))
         for (index, host) in hosts.enumerated() {

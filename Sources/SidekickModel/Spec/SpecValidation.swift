@@ -70,11 +70,11 @@ extension ServiceSpec {
             if rule.host != "*", !SpecText.isHostName(rule.host) {
                 issues.append(SpecIssue("ingress[\(index)].host", "‘\(rule.host)’ is not a lower-case host name or *"))
             }
-            if rule.host.hasSuffix(".sidekick.internal") {
+            if rule.host.hasSuffix(InternalName.suffix) {
                 issues.append(
                     SpecIssue(
                         "ingress[\(index)].host",
-                        "‘\(rule.host)’ is an internal name: each service has NAME.sidekick.internal to itself without an ingress"
+                        "‘\(rule.host)’ is an internal name: each service has NAME\(InternalName.suffix) to itself without an ingress"
                     ))
             }
             if !SpecText.isPath(rule.path) {

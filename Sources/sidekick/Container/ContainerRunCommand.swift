@@ -210,7 +210,7 @@ extension ContainerCommand {
             let bound = try volume.map { text in
                 let parts = text.split(separator: ":").map(String.init)
                 guard parts.count == 2 || (parts.count == 3 && ["ro", "rw"].contains(parts[2])), parts[1].hasPrefix("/"),
-                    parts[0].hasPrefix("/") || NamedVolumes.isName(parts[0])
+                    parts[0].hasPrefix("/") || VolumeSpec.isName(parts[0])
                 else {
                     throw refuse(
                         "--volume \(text)", "SOURCE:TARGET or SOURCE:TARGET:ro, the source an absolute path or a volume's name")

@@ -2,6 +2,7 @@ import ArgumentParser
 import ContainerCore
 import FoundationEssentials
 import Glibc
+import SidekickModel
 
 /// Directories of this host that outlive the containers that mount them, by name.
 struct NamedVolumes {
@@ -9,15 +10,6 @@ struct NamedVolumes {
     let root: String
 
     func path(_ name: String) -> String { "\(root)/\(name)" }
-
-    /// 1 to 64 of letters, digits, `_`, `.` and `-`, first a letter or digit.
-    static func isName(_ name: some StringProtocol) -> Bool {
-        let isPlain = { (byte: UInt8) in
-            (0x30...0x39).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-        }
-        return (1...64).contains(name.utf8.count) && name.utf8.first.map(isPlain) == true
-            && name.utf8.allSatisfy { isPlain($0) || [0x5f, 0x2e, 0x2d].contains($0) }
-    }
 
     /// The volume's directory, made when it is not there: root's inside, whatever the container's ids are on the host.
     func make(_ name: String) throws -> String {
@@ -34,7 +26,7 @@ struct NamedVolumes {
     }
 
     func names() -> [String] {
-        ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter { Self.isName($0) }.sorted()
+        ((try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []).filter(VolumeSpec.isName).sorted()
     }
 
     func users(_ name: String, _ engine: ContainerEngine) async -> [String] {

@@ -2,6 +2,7 @@ import ControlAPI
 import Foundation
 import SidekickModel
 import Synchronization
+import Testing
 
 /// A real `sidekick standalone` in directories, a subnet, cgroups and ports of its own.
 final class StandaloneHost: Sendable {
@@ -31,6 +32,20 @@ final class StandaloneHost: Sendable {
         port = try FreePort.next()
         agentsPort = try FreePort.next()
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    }
+
+    /// Runs `body` with a host that it starts; everything of it is gone afterwards.
+    static func run(_ body: (StandaloneHost) async throws -> Void) async throws {
+        let host = try StandaloneHost()
+        do {
+            try await body(host)
+        } catch {
+            _ = await host.stop()
+            throw HarnessError("\(error)\n\(host.logText.suffix(4000))")
+        }
+        #expect(await host.stop() == 0)
+        #expect(try await host.leftovers() == [])
+        host.removeFiles()
     }
 
     /// Starts it and returns once it says that it is ready.
